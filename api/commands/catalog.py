@@ -1,0 +1,323 @@
+"""``minfleet catalog``: look at, check and import accelerators, offers and models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.catalog_options import CatalogFiles, catalog_options
+from api.errors import MinfleetGroup
+from api.output import Command, json_option, show
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from data.catalog import Catalog
+    from data.offers import Offer
+
+FILE = click.Path(path_type=Path)
+PRICING = ("on_demand", "spot", "committed")
+
+
+def offer_filters(command: Command) -> Command:
+    """Add the options that narrow offers down; `matching` applies them."""
+    for add in (
+        click.option(
+            "--max-price", type=float, metavar="USD", help="Most dollars an accelerator-hour."
+        ),
+        click.option("--pricing", multiple=True, type=click.Choice(PRICING)),
+        click.option("--vendor", multiple=True, metavar="NAME", help="May be repeated."),
+        click.option("--accelerator", multiple=True, metavar="NAME", help="May be repeated."),
+        click.option("--region", multiple=True, metavar="NAME", help="May be repeated."),
+        click.option("--provider", multiple=True, metavar="NAME", help="May be repeated."),
+    ):
+        command = add(command)
+    return command
+
+
+def matching(catalog: Catalog, filters: Mapping[str, Any]) -> list[Offer]:
+    """Return the offers within `filters`, cheapest accelerator-hour first."""
+    from data.accelerators import canonical_accelerator
+    from data.errors import InputError
+
+    most = filters["max_price"]
+    if most is not None and not 0 < most < float("inf"):
+        raise InputError(f"--max-price is {most:g}; it must be a number of dollars above 0.")
+    vendors = {a.vendor for a in catalog.accelerators.values()}
+    wanted = {
+        "provider": _known("provider", filters["provider"], catalog.providers),
+        "region": _known("region", filters["region"], catalog.regions),
+        "vendor": _known("vendor", filters["vendor"], vendors),
+        "pricing": set(filters["pricing"]),
+        "accelerator": {
+            canonical_accelerator(name, catalog.accelerators, "--accelerator")
+            for name in filters["accelerator"]
+        },
+    }
+
+    def fits(offer: Offer) -> bool:
+        known = catalog.accelerators.get(offer.accelerator)
+        facts = {
+            "provider": offer.provider,
+            "region": offer.region,
+            "vendor": known.vendor if known else "",
+            "pricing": offer.pricing,
+            "accelerator": offer.accelerator,
+        }
+        if most is not None and offer.price_per_gpu_hour_usd > most:
+            return False
+        return all(facts[name] in names for name, names in wanted.items() if names)
+
+    found = [offer for offer in catalog.offers if fits(offer)]
+    return sorted(found, key=lambda o: (o.price_per_gpu_hour_usd, o.offer_id))
+
+
+def _known(kind: str, given: tuple[str, ...], names: Any) -> set[str]:
+    """Return `given` in the spelling of `names`, whose letter case does not matter."""
+    from data.errors import UnknownNameError
+
+    spelled: dict[str, set[str]] = {}
+    for name in names:
+        spelled.setdefault(name.lower(), set()).add(name)
+    for name in given:
+        if name.lower() not in spelled:
+            raise UnknownNameError(kind, name, sorted(names), f"--{kind}")
+    return {known for name in given for known in spelled[name.lower()]}
+
+
+def day(text: str, option: str) -> dt.date:
+    """Return the date of an option, written YYYY-MM-DD."""
+    import datetime as dt
+
+    from data.errors import InputError
+
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{option}: {text!r} is not a date; write it as YYYY-MM-DD.") from None
+
+
+@click.group("catalog", cls=MinfleetGroup)
+def catalog() -> None:
+    """Look at, check and import accelerators, offers and models."""
+
+
+@catalog.group("list", cls=MinfleetGroup)
+def listing() -> None:
+    """List accelerators, offers or models."""
+
+
+@listing.command("offers")
+@offer_filters
+@catalog_options
+@json_option
+def list_offers(files: CatalogFiles, as_json: bool, **filters: Any) -> None:
+    """List what can be rented, cheapest accelerator-hour first."""
+    from api.commands.catalog_views import OFFERS_NOTE, catalog_facts, offer_document, offer_rows
+
+    chosen = files.load()
+    offers = matching(chosen, filters)
+    document = {"catalog": catalog_facts(chosen), "offers": [offer_document(o) for o in offers]}
+    title = f"{len(offers)} of {len(chosen.offers)} offers"
+    headings = (
+        "Offer",
+        "Accelerator",
+        "GPUs/node",
+        "$/GPU-h",
+        "$/node-h",
+        "Stock nodes",
+        "Network Gbit/s",
+        "Seen on",
+    )
+    show(
+        as_json,
+        "catalog-offers",
+        document,
+        [(title, headings, offer_rows(offers))],
+        [OFFERS_NOTE] if any(o.stock is None for o in offers) else [],
+        text_columns=("Accelerator",),
+        wide=True,
+    )
+
+
+@listing.command("accelerators")
+@offer_filters
+@catalog_options
+@json_option
+def list_accelerators(files: CatalogFiles, as_json: bool, **filters: Any) -> None:
+    """List accelerators with their dense peak rates and what they cost.
+
+    --provider, --region, --pricing and --max-price keep those that have such an offer.
+    """
+    from api.commands.catalog_views import accelerators_view
+
+    chosen = files.load()
+    document, section, notes = accelerators_view(chosen, matching(chosen, filters), filters)
+    show(
+        as_json,
+        "catalog-accelerators",
+        document,
+        [section],
+        notes,
+        text_columns=("Vendor",),
+        wide=True,
+    )
+
+
+@listing.command("models")
+@json_option
+def list_models(as_json: bool) -> None:
+    """List models, smallest first, with the parameters that their shapes give."""
+    from api.commands.catalog_models import models_view
+
+    document, section, notes = models_view()
+    show(
+        as_json,
+        "catalog-models",
+        document,
+        [section],
+        notes,
+        text_columns=("Published as", "Hugging Face id"),
+        wide=True,
+    )
+
+
+@catalog.command("show")
+@click.argument("name")
+@catalog_options
+@json_option
+def show_one(name: str, files: CatalogFiles, as_json: bool) -> None:
+    """Show every figure of an accelerator, an offer or a model, with its source.
+
+    NAME is an accelerator's name or alias, an offer's id, a model's name or Hugging Face id, or
+    the path of a config.json.
+    """
+    from api.commands.catalog_views import find
+
+    kind, document, sections, notes = find(name, files.load())
+    text = ("Value", "Unit", "Confirmed", "Source")
+    show(as_json, f"catalog-{kind}", document, sections, notes, text_columns=text, wide=True)
+
+
+@catalog.command("check")
+@click.argument("file", type=FILE, required=False)
+@catalog_options
+@click.option("--as-of", metavar="DATE", help="Day to count ages to.  [default: today]")
+@json_option
+def check(file: Path | None, files: CatalogFiles, as_of: str | None, as_json: bool) -> None:
+    """Check the catalogue, or the offers of FILE in its place.
+
+    Exit status: 0 if nothing is wrong (warnings may be shown), 1 if something is, 2 if a file
+    cannot be read or a row is refused.
+    """
+    import datetime as dt
+    from dataclasses import asdict, replace
+
+    from api.commands.catalog_models import check_models
+    from api.commands.catalog_views import catalog_facts
+    from data.checks import check_catalog
+    from data.errors import InputError
+
+    if file is not None and files.offers is not None:
+        raise InputError("FILE and --offers are the same thing; give one of them.")
+    today = day(as_of, "--as-of") if as_of else dt.date.today()
+    chosen = replace(files, offers=file or files.offers).load()
+    findings = [*check_models(), *check_catalog(chosen, today)]
+    findings.sort(key=lambda f: f.level != "error")
+    errors = sum(f.level == "error" for f in findings)
+    document = {
+        "catalog": catalog_facts(chosen),
+        "as_of": today,
+        "errors": errors,
+        "warnings": len(findings) - errors,
+        "findings": [asdict(f) for f in findings],
+    }
+    rows = [(f.level, f.place, f.message) for f in findings]
+    title = (
+        f"{len(chosen.offers)} offers of {len({o.accelerator for o in chosen.offers})} "
+        f"accelerators from {len(chosen.providers)} providers, as of {today}: "
+        f"{errors} errors, {len(findings) - errors} warnings"
+    )
+    sections = [(title, ("Level", "Where", "What"), rows)]
+    show(as_json, "catalog-check", document, sections, text_columns=("Where", "What"), wide=True)
+    if errors:
+        click.get_current_context().exit(1)
+
+
+@catalog.command("import")
+@click.argument("file", type=FILE)
+@click.option("--format", "kind", type=click.Choice(("csv", "skypilot")), required=True)
+@click.option("--provider", metavar="NAME", help="Cloud of a SkyPilot list.")
+@click.option("--observed-at", metavar="DATE", help="Day a SkyPilot list was fetched.")
+@click.option("--source", metavar="TEXT", help="Who published a SkyPilot list.")
+@click.option("--accelerators", type=FILE, metavar="FILE", help="Accelerators of your own.")
+@click.option("--out", type=FILE, metavar="FILE", help="CSV to write; it is replaced whole.")
+@click.option("--dry-run", is_flag=True, help="Read and report; write nothing.")
+@json_option
+def import_offers(
+    file: Path,
+    kind: str,
+    provider: str | None,
+    observed_at: str | None,
+    source: str | None,
+    accelerators: Path | None,
+    out: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Turn a price list into an offers file for --offers or --add-offers.
+
+    csv: offers in the columns of 'minfleet catalog columns offers', CSV or YAML; they are checked,
+    and written with every column. skypilot: the vms.csv of one cloud in SkyPilot's catalogue.
+    """
+    from api.commands.catalog_views import import_view
+    from data.errors import InputError
+    from data.importers import import_csv, import_skypilot, write_offers
+
+    if out is None and not dry_run:
+        raise InputError("give --out FILE to write the offers to, or --dry-run to write nothing.")
+    known = _accelerators(accelerators)
+    if kind == "csv":
+        for option, value in (
+            ("--provider", provider),
+            ("--observed-at", observed_at),
+            ("--source", source),
+        ):
+            if value is not None:
+                raise InputError(f"{option} belongs to --format skypilot; rows of csv carry it.")
+        imported = import_csv(file, known)
+    else:
+        if not provider or not observed_at:
+            raise InputError(
+                "a SkyPilot list names neither its provider nor its date; give --provider NAME "
+                "and --observed-at YYYY-MM-DD."
+            )
+        when = day(observed_at, "--observed-at")
+        imported = import_skypilot(file, provider, when, known, source=source or "")
+    if out is not None and not dry_run:
+        write_offers(out, imported.offers)
+    document, sections, notes = import_view(imported, None if dry_run else out)
+    show(as_json, "catalog-import", document, sections, notes, wide=True)
+
+
+def _accelerators(path: Path | None) -> Mapping[str, Any]:
+    """Return the shipped accelerators with those of a user's file over them."""
+    from data.accelerators import load_accelerators, shipped_accelerators
+
+    return {**shipped_accelerators(), **(load_accelerators(path) if path else {})}
+
+
+@catalog.command("columns")
+@click.argument("table", required=False)
+@json_option
+def list_columns(table: str | None, as_json: bool) -> None:
+    """Tell what the columns of a file mean: units, defaults, and which are required."""
+    from api.commands.catalog_views import columns_view
+
+    document, sections = columns_view(table)
+    show(
+        as_json, "catalog-columns", document, sections, text_columns=("Kind", "Meaning"), wide=True
+    )

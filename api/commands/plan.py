@@ -1,0 +1,110 @@
+"""``minfleet plan``: the cheapest fleet for a workload."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from api.catalog_options import CatalogFiles, catalog_options
+
+EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
+
+
+@click.command()
+@click.argument("workload", type=click.Path(path_type=Path))
+@catalog_options
+@click.option(
+    "--measured",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Measured capacities (accelerator, class, capacity_rps) in place of the model.",
+)
+@click.option(
+    "--coefficients",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Coefficients of the performance model over the shipped ones.",
+)
+@click.option(
+    "--gap",
+    default=1e-4,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Relative gap that counts as proven.",
+)
+@click.option(
+    "--time-limit",
+    "time_limit_s",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 86_400),
+    help="Seconds for the main program.",
+)
+@click.option(
+    "--no-explain", is_flag=True, help="Leave out what binds, why not, and alternatives (quicker)."
+)
+@click.option("--no-second-engine", is_flag=True, help="Leave out the second engine's bound.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan document.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Write the plan document to a file.",
+)
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path),
+    metavar="FILE.lp|.mps",
+    help="Write the program for another solver.",
+)
+def plan(
+    workload: Path,
+    files: CatalogFiles,
+    measured: Path | None,
+    coefficients: Path | None,
+    gap: float,
+    time_limit_s: float,
+    no_explain: bool,
+    no_second_engine: bool,
+    as_json: bool,
+    out: Path | None,
+    export: Path | None,
+) -> None:
+    """Find the cheapest fleet that serves WORKLOAD (YAML or JSON) within its targets."""
+    from api.output_plan import show_plan
+    from api.progress import stages
+    from api.write import write_atomically
+    from solver.planner import plan as find
+    from solver.workload import Workload
+
+    wanted = Workload.load(workload)
+    catalog = files.load(strict=measured is None)
+    if export is not None:
+        from api.export import export_program
+
+        export_program(export, wanted, catalog, coefficients, measured)
+    with stages(quiet=as_json) as progress:
+        answer = find(
+            wanted,
+            catalog,
+            gap=gap,
+            time_limit_s=time_limit_s,
+            coefficients=coefficients,
+            measured=measured,
+            explain=not no_explain,
+            second_engine=not no_second_engine,
+            progress=progress,
+        )
+    if out is not None:
+        write_atomically(out, answer.to_json() + "\n")
+    if as_json:
+        click.echo(answer.to_json())
+    else:
+        show_plan(answer, str(workload))
+    failed = (answer.certificate.get("check") or {}).get("passed") is False
+    if answer.status == "infeasible" or failed:
+        sys.exit(EXIT_INFEASIBLE)
+    if answer.status != "optimal":
+        sys.exit(EXIT_UNPROVEN)

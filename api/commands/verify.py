@@ -1,0 +1,101 @@
+"""``minfleet verify``: a stored plan, checked apart from the solver."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from api.catalog_options import CatalogFiles, catalog_options
+from api.output import json_option, print_json
+
+
+@click.command()
+@click.argument("plan", type=click.Path(path_type=Path))
+@click.option(
+    "--workload",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Workload to check against; the one stored in the plan by default.",
+)
+@catalog_options
+@click.option(
+    "--measured",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Measured capacities the plan was made with.",
+)
+@click.option(
+    "--coefficients",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Coefficients the plan was made with.",
+)
+@json_option
+def verify(
+    plan: Path,
+    workload: Path | None,
+    files: CatalogFiles,
+    measured: Path | None,
+    coefficients: Path | None,
+    as_json: bool,
+) -> None:
+    """Re-check PLAN.json against its workload and catalogue: costs, limits, loads, figures."""
+    from data.coefficients import load_coefficients, shipped_coefficients
+    from solver.checker import PlanChecker
+    from solver.measured import load_measured
+    from solver.stored import read_plan
+    from solver.workload import Workload
+
+    document = read_plan(plan)
+    wanted = (
+        Workload.load(workload)
+        if workload
+        else Workload.parse(document["workload"], place=f"{plan}: workload", folder=plan.parent)
+    )
+    catalog = files.load(strict=measured is None)
+    check = PlanChecker(
+        document,
+        wanted,
+        catalog,
+        load_coefficients(coefficients) if coefficients else shipped_coefficients(),
+        measured=load_measured(measured) if measured else None,
+    ).check()
+    same = document.get("catalog", {}).get("id") == catalog.id
+    if as_json:
+        print_json(
+            {
+                "schema": "minfleet/check/v1",
+                "passed": check.passed,
+                "rows_checked": check.rows_checked,
+                "failures": list(check.failures),
+                "same_catalog": same,
+            }
+        )
+    else:
+        _show(plan, document, check.passed, check.rows_checked, check.failures, same)
+    if not check.passed:
+        sys.exit(1)
+
+
+def _show(
+    plan: Path,
+    document: dict[str, object],
+    passed: bool,
+    rows: int,
+    failures: tuple[str, ...],
+    same: bool,
+) -> None:
+    verdict = "holds" if passed else f"does not hold ({len(failures)} of {rows} conditions)"
+    click.echo(f"{plan}: the plan {verdict}; {rows} conditions checked.")
+    for sentence in failures:
+        click.echo(f"  - {sentence}")
+    if not same:
+        click.echo("The catalogue is not the one the plan was made with; prices were compared.")
+    certificate = document.get("certificate")
+    if passed and isinstance(certificate, dict):
+        click.echo(
+            f"Stored proof: ${certificate.get('objective')} an hour, nothing below "
+            f"${certificate.get('bound')} (not re-proven here; 'minfleet plan' does)."
+        )

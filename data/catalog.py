@@ -1,0 +1,113 @@
+"""The catalogue: accelerators and the offers that rent them, with an id and dates."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from data.accelerators import Accelerator, load_accelerators, shipped_accelerators
+from data.errors import CatalogError
+from data.offers import Offer, load_offers, shipped_offers
+
+PathLike = str | Path
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What can be bought: accelerators by name, and offers.
+
+    Attributes
+    ----------
+    id
+        Hash of every accelerator and offer: equal ids mean equal catalogues.
+    observed_at
+        Dates of the oldest and the newest price.
+    """
+
+    accelerators: Mapping[str, Accelerator]
+    offers: tuple[Offer, ...]
+    id: str = field(init=False)
+    observed_at: Mapping[str, dt.date] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not self.offers:
+            raise CatalogError("the catalogue holds no offer; give at least one.")
+        text = "\n".join(
+            [repr(a) for _, a in sorted(self.accelerators.items())]
+            + [repr(o) for o in sorted(self.offers, key=lambda o: o.offer_id)]
+        )
+        object.__setattr__(self, "id", hashlib.sha256(text.encode()).hexdigest()[:16])
+        dates = [o.observed_at for o in self.offers]
+        object.__setattr__(self, "observed_at", {"oldest": min(dates), "newest": max(dates)})
+
+    @classmethod
+    def load(
+        cls,
+        offers: PathLike | None = None,
+        *,
+        add_offers: PathLike | None = None,
+        accelerators: PathLike | None = None,
+        strict: bool = True,
+    ) -> Catalog:
+        """Return the shipped catalogue, or one with the user's own files.
+
+        Parameters
+        ----------
+        offers
+            CSV or YAML of offers to plan over *instead of* the shipped ones.
+        add_offers
+            CSV or YAML of offers to plan over *besides* the others.
+        accelerators
+            CSV or YAML of accelerators to add, or to override by name.
+        strict
+            If False, offers may name accelerators that the catalogue does not describe
+            (enough for measured capacities).
+
+        Raises
+        ------
+        InputError
+            If a file cannot be read or a row is wrong; the row is named.
+        """
+        known: Mapping[str, Accelerator] = shipped_accelerators()
+        if accelerators is not None:
+            known = {**known, **load_accelerators(Path(accelerators))}
+        base = shipped_offers() if offers is None else None
+        if base is None:
+            base = load_offers(Path(str(offers)), known, strict=strict)
+        if add_offers is not None:
+            base = _joined(base, load_offers(Path(add_offers), known, strict=strict), add_offers)
+        return cls(known, base)
+
+    def with_offers(self, offers: Iterable[Offer]) -> Catalog:
+        """Return this catalogue with other offers."""
+        return replace(self, offers=tuple(offers))
+
+    def offer(self, offer_id: str) -> Offer | None:
+        """Return the offer of that id, or None."""
+        return next((o for o in self.offers if o.offer_id == offer_id), None)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Names of all providers, sorted."""
+        return tuple(sorted({o.provider for o in self.offers}))
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Names of all regions, sorted."""
+        return tuple(sorted({o.region for o in self.offers if o.region}))
+
+
+def _joined(
+    first: tuple[Offer, ...], more: tuple[Offer, ...], place: PathLike
+) -> tuple[Offer, ...]:
+    taken = {o.offer_id for o in first}
+    for offer in more:
+        if offer.offer_id in taken:
+            raise CatalogError(
+                f"{place}: offer_id {offer.offer_id!r} is already in the catalogue; rename it, "
+                "or give the file with --offers to replace the catalogue."
+            )
+    return first + more

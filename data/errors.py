@@ -1,0 +1,76 @@
+"""Every exception that minfleet raises on purpose, in one tree.
+
+::
+
+    MinfleetError
+    ├── InputError            what the user gave is wrong; the message names the place and the fix
+    │   ├── CatalogError      a row of accelerators, offers or models
+    │   ├── UnknownNameError  a model, accelerator, provider … that nothing here is called
+    │   └── WorkloadError     a field of a workload
+    ├── EngineError           an optimisation engine failed or is missing
+    └── PlanError             a stored plan cannot be read or does not hold
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MinfleetError(Exception):
+    """Root of the tree: catch this to catch everything minfleet raises on purpose."""
+
+
+class InputError(MinfleetError):
+    """What the user gave is wrong. The message is one sentence: the place, the fault, the fix."""
+
+
+class CatalogError(InputError):
+    """A row of the catalogue (accelerator, offer, model, coefficient) is wrong."""
+
+
+class WorkloadError(InputError):
+    """A field of a workload file is wrong."""
+
+
+class UnknownNameError(InputError):
+    """A name that nothing in the catalogue carries.
+
+    Parameters
+    ----------
+    kind
+        What was looked for, e.g. ``"accelerator"``.
+    name
+        The name that was given.
+    known
+        The names that exist; the nearest are offered.
+    place
+        Where the name was given, e.g. ``"hardware.accelerators[0]"``.
+    hint
+        A closing half-sentence such as ``"list them with 'minfleet catalog list models'"``.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], place: str = "", hint: str = ""
+    ) -> None:
+        self.kind, self.name = kind, name
+        near = nearest(name, known)
+        where = f"{place}: " if place else ""
+        meant = f"; did you mean {near}?" if near else "."
+        tail = f" {hint[0].upper()}{hint[1:]}." if hint else ""
+        super().__init__(f"{where}unknown {kind} {name!r}{meant}{tail}")
+
+
+class EngineError(MinfleetError):
+    """An optimisation engine failed, or the package that carries it is not installed."""
+
+
+class PlanError(MinfleetError):
+    """A stored plan cannot be read, or does not hold against its workload and catalogue."""
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
+    """Return the known names nearest to `name`, quoted and joined with "or"; "" if none is near."""
+    by_folded = {k.lower(): k for k in known}
+    hits = get_close_matches(name.lower(), by_folded, n=count, cutoff=0.5)
+    return " or ".join(repr(by_folded[h]) for h in hits)

@@ -1,0 +1,5 @@
+"""``python -m minfleet``."""
+
+from api.cli import main
+
+main()

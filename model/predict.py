@@ -1,0 +1,195 @@
+"""One replica under its actual load: the numbers that plans and estimates both show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.coefficients import CoefficientTable
+from model.architecture import Architecture
+from model.replicas import Replicas, build_replicas
+from model.service import Operation, Station, operate, prepare
+from model.shape import Shape
+from model.step_time import StepTerms, decode_terms
+from model.traffic import RequestClass, Traffic, traffic_of
+from model.transfer import handover_s
+
+PERCENTILES = (50, 90, 95, 99)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """How a replica is run.
+
+    Attributes
+    ----------
+    role
+        ``aggregated``, ``prefill`` or ``decode``.
+    network_bytes_per_s
+        Network of the replica for KV hand-over (prefill and decode only).
+    """
+
+    architecture: Architecture
+    shape: Shape
+    engine: str
+    chunk_tokens: int
+    coefficients: CoefficientTable
+    role: str = "aggregated"
+    network_bytes_per_s: float = 0.0
+
+    def replicas(self) -> Replicas:
+        """Return the replica as arrays of length one."""
+        return build_replicas(
+            self.architecture,
+            [self.shape],
+            engine=self.engine,
+            coefficients=self.coefficients,
+            chunk_tokens=self.chunk_tokens,
+        )
+
+
+@dataclass(frozen=True)
+class ClassPrediction:
+    """One class on one replica: values at the class's own percentile (milliseconds).
+
+    `handover_ms` is this pool's share of moving the prompt's KV: part of `ttft_ms` already.
+    """
+
+    ttft_ms: float
+    tpot_ms: float
+    e2e_ms: float
+    handover_ms: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A replica under load.
+
+    Attributes
+    ----------
+    ttft_ms, tpot_ms
+        Percentile → value over the classes of the mix, the slowest class counting. Prefill
+        pools have no TPOT; the TTFT of a decode pool is its hand-over alone.
+    classes
+        Class name → values at the class's own percentile.
+    step
+        Terms of one decode step at this load (seconds).
+    """
+
+    rate_rps: float
+    concurrency: float
+    slots: int
+    ttft_ms: Mapping[str, float]
+    tpot_ms: Mapping[str, float]
+    classes: Mapping[str, ClassPrediction]
+    utilization: float
+    kv_occupancy: float
+    output_tokens_per_s: float
+    error_band_pct: float
+    step: StepTerms
+
+
+def predict(
+    deployment: Deployment, classes: Sequence[RequestClass], rates_rps: Sequence[float]
+) -> Prediction:
+    """Return what one replica does when it serves `classes` at `rates_rps`.
+
+    Parameters
+    ----------
+    classes
+        The classes that reach the replica.
+    rates_rps
+        Requests/s of each on this one replica; at least one must be positive.
+
+    Notes
+    -----
+    Above saturation the waits are infinite and the utilisation exceeds 1.
+    """
+    r = deployment.replicas()
+    total = float(sum(rates_rps))
+    share = np.asarray(rates_rps, dtype=float)[None, :] / total
+    own = _row(traffic_of(classes, share, role=deployment.role))
+    station = prepare(r, own, prefill_only=deployment.role == "prefill")
+    load = np.array([_load_at(station, total)])
+    at_own = operate(station, load, total)
+    travel = np.zeros(len(classes))
+    if deployment.role != "aggregated":
+        travel = handover_s(r, classes, np.array([deployment.network_bytes_per_s]))[0]
+    ttft, tpot = {}, {}
+    for p in PERCENTILES:
+        t = _row(traffic_of(classes, share, role=deployment.role, percentile=p))
+        o = operate(replace(station, traffic=t), load, total)
+        ttft[f"p{p}"] = _ms(float(np.max(o.ttft_tail_s[0] + travel)))
+        tpot[f"p{p}"] = _ms(float(np.max(o.tpot_tail_s[0])))
+    if deployment.role == "prefill":
+        tpot = {}
+    return Prediction(
+        rate_rps=total,
+        concurrency=float(at_own.concurrency[0]),
+        slots=int(at_own.slots[0]),
+        ttft_ms=ttft,
+        tpot_ms=tpot,
+        classes=_per_class(classes, at_own, travel),
+        utilization=float(at_own.utilization[0]) * max(total / float(at_own.rate_rps[0]), 1.0),
+        kv_occupancy=float(at_own.kv_occupancy[0]),
+        output_tokens_per_s=_output_tokens(deployment.role, classes, rates_rps),
+        error_band_pct=float(r.error_band_pct[0]),
+        step=_step(station, at_own),
+    )
+
+
+def _row(t: Traffic) -> Traffic:
+    return Traffic(**{k: np.atleast_2d(v) for k, v in vars(t).items()})
+
+
+def _load_at(station: Station, rate: float) -> float:
+    """Return the concurrency at which the replica serves `rate` (its slots when saturated)."""
+    if station.prefill_only:
+        return 0.0
+    from scipy.optimize import brentq
+
+    top = max(float(station.slots[0]), 1.0)
+
+    def short(b: float) -> float:
+        return float(operate(station, np.array([b])).rate_rps[0]) - rate
+
+    if short(top) <= 0:
+        return top
+    return float(brentq(short, 0.0, top, xtol=1e-12, rtol=1e-12))
+
+
+def _per_class(
+    classes: Sequence[RequestClass], o: Operation, travel: NDArray[np.float64]
+) -> dict[str, ClassPrediction]:
+    return {
+        c.name: ClassPrediction(
+            ttft_ms=_ms(o.ttft_tail_s[0, i] + travel[i]),
+            tpot_ms=_ms(o.tpot_tail_s[0, i]),
+            e2e_ms=_ms(o.e2e_tail_s[0, i] + travel[i]),
+            handover_ms=_ms(travel[i]),
+        )
+        for i, c in enumerate(classes)
+    }
+
+
+def _output_tokens(
+    role: str, classes: Sequence[RequestClass], rates: Sequence[float]
+) -> float:
+    if role == "prefill":
+        return float(sum(rates))
+    first = 1.0 if role == "decode" else 0.0
+    return float(sum(r * (c.osl.mean - first) for r, c in zip(rates, classes, strict=True)))
+
+
+def _step(station: Station, o: Operation) -> StepTerms:
+    if station.prefill_only:
+        return decode_terms(station.replicas, np.zeros(1), station.context)
+    seen = np.minimum(o.concurrency + 1, np.maximum(station.slots, 1.0))
+    return decode_terms(station.replicas, seen, station.context)
+
+
+def _ms(seconds: float) -> float:
+    return float(seconds) * 1e3

@@ -1,0 +1,301 @@
+"""Replica configurations as arrays: everything that does not depend on load.
+
+A replica is one serving engine on ``tp·pp`` accelerators. Thousands of configurations of one
+model are held as NumPy arrays of equal shape, one element a configuration, so that the whole
+catalogue is evaluated at once; an estimate of a single replica is the same code on arrays of
+length one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.coefficients import CoefficientTable
+from data.precision import compute_format, precisions
+from model.architecture import Architecture
+from model.communication import ACTIVATION_BYTES, communication
+from model.shape import Shape
+
+Floats = NDArray[np.float64]
+CoefficientArrays = Mapping[str, Floats]
+
+LOGIT_BYTES = 4.0
+"""Logits are sampled from in 32-bit floats."""
+
+STATE_BYTES = 4.0
+"""Recurrent states are kept in 32-bit floats."""
+
+WORKSPACE_HIDDEN_COPIES = 6.0
+"""Live copies of the residual stream during a prefill step (inputs, outputs, q, k, v, buffers)."""
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Load-independent figures of replica configurations; arrays of one common shape.
+
+    Bytes and flops are per accelerator unless the name says otherwise. `window_tokens`,
+    `experts` and `top_k` are properties of the model and therefore scalars.
+
+    Attributes
+    ----------
+    read_always_bytes, read_expert_bytes
+        Weight bytes an accelerator streams for a token batch to pass *all* layers: those every
+        token passes, and those of all routed experts.
+    gemm_flops_per_s
+        Matrix rate over all layers: harmonic mean where experts and the rest differ in format.
+    token_flops, head_flops
+        Flops of one token through all layers, and of one sampled token through the head. The
+        head multiplies in 16 bits; its flops are scaled to the rate of the layers.
+    kv_token_bytes, kv_window_token_bytes, state_bytes
+        Cache stored per token (growing layers, window layers) and per sequence.
+    pipeline_loss
+        Factor on stage times: stages and micro-batches are never equal; 1 without pipeline.
+    kv_budget_bytes
+        Memory left for the cache; zero or less means that the model does not fit.
+    """
+
+    tp: Floats
+    pp: Floats
+    ep: Floats
+    batch_cap: Floats
+    chunk_tokens: Floats
+    bandwidth: Floats
+    kv_bandwidth: Floats
+    gemm_flops_per_s: Floats
+    attention_flops_per_s: Floats
+    read_always_bytes: Floats
+    read_expert_bytes: Floats
+    token_flops: Floats
+    head_flops: Floats
+    score_flops: Floats
+    window_score_flops: Floats
+    layer_s: Floats
+    step_s: Floats
+    collective_latency_s: Floats
+    collective_token_s: Floats
+    hop_s: Floats
+    hop_token_s: Floats
+    memory_bytes: Floats
+    usable_bytes: Floats
+    weight_bytes: Floats
+    workspace_bytes: Floats
+    reserve_bytes: Floats
+    kv_token_bytes: Floats
+    kv_window_token_bytes: Floats
+    state_bytes: Floats
+    pipeline_loss: Floats
+    error_band_pct: Floats
+    experts: float
+    top_k: float
+    window_tokens: float
+
+    @property
+    def size(self) -> int:
+        """Number of configurations."""
+        return int(self.tp.size)
+
+    @property
+    def gpus(self) -> Floats:
+        """Accelerators a replica takes."""
+        return self.tp * self.pp
+
+    @property
+    def kv_budget_bytes(self) -> Floats:
+        """Memory left for the KV cache on each accelerator."""
+        taken = self.weight_bytes + self.workspace_bytes + self.reserve_bytes
+        return self.usable_bytes - taken
+
+    def map(self, change: object) -> Replicas:
+        """Return a copy whose arrays are ``change(array)``, e.g. a reshape or a selection."""
+        assert callable(change)
+        changed = {
+            f.name: change(v)
+            for f in fields(self)
+            if isinstance(v := getattr(self, f.name), np.ndarray)
+        }
+        return replace(self, **changed)
+
+    def take(self, index: object) -> Replicas:
+        """Return the configurations at `index` (any NumPy index)."""
+        return self.map(lambda a: a[index])
+
+    def column(self, extra_axes: int = 1) -> Replicas:
+        """Return the arrays with `extra_axes` trailing axes of length one, to broadcast."""
+        return self.map(lambda a: a.reshape(a.shape + (1,) * extra_axes))
+
+
+def build_replicas(
+    architecture: Architecture,
+    shapes: Sequence[Shape],
+    *,
+    engine: str,
+    coefficients: CoefficientTable,
+    chunk_tokens: int,
+) -> Replicas:
+    """Return the load-independent figures of `shapes`, all replicas of one model.
+
+    Parameters
+    ----------
+    engine
+        Serving engine whose coefficients apply: ``vllm``, ``sglang`` or ``trtllm``.
+    chunk_tokens
+        Token budget of one step (``max_num_batched_tokens``).
+    """
+    chips = list({s.accelerator.name: s.accelerator for s in shapes}.values())
+    chip_of = {a.name: i for i, a in enumerate(chips)}
+    of_family = {a.family: coefficients.values(engine, a.family) for a in chips}
+    k: CoefficientArrays = {
+        n: np.array([of_family[a.family][n] for a in chips]) for n in coefficients.names
+    }
+    chip = np.array([chip_of[s.accelerator.name] for s in shapes], dtype=np.intp)
+
+    def per_chip(values: Sequence[float]) -> Floats:
+        return np.asarray(values, dtype=float)[chip]
+
+    def coefficient(name: str) -> Floats:
+        return np.asarray(k[name][chip], dtype=float)
+
+    tp = np.array([s.tp for s in shapes], dtype=float)
+    pp = np.array([s.pp for s in shapes], dtype=float)
+    ep = np.array([s.ep for s in shapes], dtype=float)
+    weight = _weight_figures(architecture, shapes, tp, pp)
+    dense_rate = _compute_rates(shapes, _dense_formats(architecture, shapes), chip_of, k)
+    expert_rate = _compute_rates(shapes, [s.weights for s in shapes], chip_of, k)
+    wide_rate = _compute_rates(shapes, ["bf16"] * len(shapes), chip_of, k)
+    bandwidth = per_chip([a.bandwidth_gb_per_s for a in chips]) * 1e9 * coefficient("mbu")
+    imbalance = np.where(ep > 1, coefficient("expert_imbalance"), 1.0)
+    hidden = architecture.hidden
+    routed = architecture.routed_params * imbalance
+    flops = 2 * (architecture.always_params + routed)
+    compute = flops / (2 * architecture.always_params / dense_rate + 2 * routed / expert_rate)
+    layer_us = coefficient("layer_us") + coefficient("layer_hidden_us") * hidden / 8192
+    windows = [g.attention.window for g in architecture.groups if g.attention.window is not None]
+    memory = per_chip([a.memory_bytes for a in chips])
+    width = hidden * WORKSPACE_HIDDEN_COPIES + 2 * architecture.widest_activation / tp
+    cap = np.array([s.batch_cap for s in shapes], dtype=float)
+    logits = cap * architecture.vocab * LOGIT_BYTES / tp
+    return Replicas(
+        tp=tp,
+        pp=pp,
+        ep=ep,
+        batch_cap=cap,
+        chunk_tokens=np.full(tp.shape, float(chunk_tokens)),
+        bandwidth=bandwidth,
+        kv_bandwidth=bandwidth / coefficient("kv_read_factor"),
+        gemm_flops_per_s=compute,
+        attention_flops_per_s=per_chip([a.bf16_tflops for a in chips])
+        * 1e12
+        * coefficient("mfu_attention"),
+        read_always_bytes=weight["always"] / tp,
+        read_expert_bytes=weight["experts"] / tp * imbalance,
+        token_flops=flops / tp,
+        head_flops=2 * architecture.head_params / tp * compute / wide_rate,
+        layer_s=(
+            architecture.layers * layer_us + architecture.moe_layers * coefficient("moe_layer_us")
+        )
+        * 1e-6,
+        step_s=coefficient("step_ms") * 1e-3,
+        memory_bytes=memory,
+        usable_bytes=memory * coefficient("memory_utilization"),
+        weight_bytes=weight["stored"],
+        workspace_bytes=chunk_tokens * width * ACTIVATION_BYTES + logits,
+        reserve_bytes=coefficient("engine_reserve_gb") * 1e9,
+        pipeline_loss=1 + coefficient("pp_bubble") * (pp - 1) / pp,
+        error_band_pct=coefficient("error_band_pct"),
+        experts=float(architecture.routing[0]),
+        top_k=float(architecture.routing[1]),
+        window_tokens=float(max(windows, default=0)),
+        **communication(architecture, shapes, coefficient),
+        **_kv_figures(architecture, shapes, tp, pp),
+    )
+
+
+def _dense_formats(architecture: Architecture, shapes: Sequence[Shape]) -> list[str]:
+    """Weight format of all but the routed experts, for each shape.
+
+    FP4 checkpoints of MoE models (MXFP4, NVFP4) quantise the routed experts alone.
+    """
+    moe = architecture.expert_params > 0
+    return ["bf16" if s.weights == "fp4" and moe else s.weights for s in shapes]
+
+
+def _weight_figures(
+    architecture: Architecture, shapes: Sequence[Shape], tp: Floats, pp: Floats
+) -> Mapping[str, Floats]:
+    """Bytes read a step (all ranks together) and stored (each rank).
+
+    Embeddings, output projection and norms stay in 16 bits.
+    """
+    table = precisions()
+    dense = _dense_formats(architecture, shapes)
+    layer_bytes = np.array([table["weights", stored].bytes for stored in dense])
+    expert_bytes = np.array([table["weights", s.weights].bytes for s in shapes])
+    always = architecture.always_params * layer_bytes
+    experts = architecture.expert_params * expert_bytes
+    ends = [architecture.embedding_params, 0.0 if architecture.tied else architecture.head_params]
+    end_params = np.where(pp > 1, max(ends), sum(ends))
+    stage_share = np.ceil(architecture.layers / pp) / architecture.layers
+    return {
+        "always": always + architecture.head_params * 2.0,
+        "experts": experts,
+        "stored": (always + experts) * stage_share / tp
+        + end_params * 2.0 / tp
+        + architecture.other_params * 2.0,
+    }
+
+
+def _compute_rates(
+    shapes: Sequence[Shape],
+    formats: Sequence[str],
+    chip_of: Mapping[str, int],
+    k: CoefficientArrays,
+) -> Floats:
+    """Rate at which each configuration multiplies weights of `formats` (flop/s an accelerator).
+
+    An engine may always widen weights to 16 bits first, so no format runs slower than that.
+    """
+    rates: dict[tuple[str, str], float] = {}
+    for s, stored in zip(shapes, formats, strict=True):
+        key = (s.accelerator.name, stored)
+        if key not in rates:
+            reached = []
+            for number_format in {"bf16", compute_format(stored, s.accelerator)}:
+                peak = s.accelerator.tflops(number_format)
+                assert peak is not None
+                mfu = float(k[f"mfu_{number_format}"][chip_of[s.accelerator.name]])
+                reached.append(peak * 1e12 * mfu)
+            rates[key] = max(reached)
+    return np.array(
+        [rates[s.accelerator.name, stored] for s, stored in zip(shapes, formats, strict=True)]
+    )
+
+
+def _kv_figures(
+    architecture: Architecture, shapes: Sequence[Shape], tp: Floats, pp: Floats
+) -> dict[str, Floats]:
+    """Cache bytes an accelerator stores, and prefill attention work it does."""
+    table = precisions()
+    element = np.array([table["kv", s.kv].bytes for s in shapes])
+    growing, windowed, state = np.zeros_like(tp), np.zeros_like(tp), np.zeros_like(tp)
+    score, window_score = np.zeros_like(tp), np.zeros_like(tp)
+    for group in architecture.groups:
+        a = group.attention
+        stored = group.count * a.kv_elements / np.minimum(tp, a.kv_shards) * element / pp
+        if a.window is None:
+            growing += stored
+            score += group.count * a.score_flops / tp
+        else:
+            windowed += stored
+            window_score += group.count * a.score_flops / tp
+        state += group.count * a.state_elements / np.minimum(tp, a.kv_shards) * STATE_BYTES / pp
+    return {
+        "kv_token_bytes": growing,
+        "kv_window_token_bytes": windowed,
+        "state_bytes": state,
+        "score_flops": score,
+        "window_score_flops": window_score,
+    }

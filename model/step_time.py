@@ -1,0 +1,214 @@
+"""How long one engine step takes: a calibrated roofline, term by term.
+
+A step carries `tokens` through every layer: decoding sequences, one token each, and chunks of
+prompts. Its time is
+
+    engine + layers + max(weights/bandwidth, flops/rate) + KV reads + collectives + hops
+
+with bandwidth and rates already scaled by the fitted MBU and MFU. With pipeline parallelism
+the batch is split into `pp` micro-batches that travel the stages together, so a token's time is
+that of a micro-batch through all stages, plus the hops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from model.kv_cache import kv_bytes
+from model.replicas import Replicas
+
+Floats = NDArray[np.float64]
+
+MIN_CHUNK_TOKENS = 16.0
+"""Prompt tokens a step takes even where decoding sequences fill its budget."""
+
+
+@dataclass(frozen=True)
+class StepTerms:
+    """The terms of one decode step (seconds); their sum is the step time.
+
+    Attributes
+    ----------
+    weights, compute
+        Time to stream the weights and time to multiply; only the larger is paid.
+    """
+
+    engine: Floats
+    layers: Floats
+    weights: Floats
+    compute: Floats
+    kv: Floats
+    collectives: Floats
+    hops: Floats
+
+    @property
+    def total(self) -> Floats:
+        """Step time (seconds)."""
+        gemm = np.maximum(self.weights, self.compute)
+        rest = self.engine + self.layers + self.kv + self.collectives + self.hops
+        return np.asarray(gemm + rest, dtype=float)
+
+
+def expert_share(r: Replicas, tokens: ArrayLike) -> Floats:
+    """Return the expected share of routed experts that `tokens` tokens visit.
+
+    Each token picks `top_k` of `experts`; under uniform routing an expert is missed by one
+    token with probability 1 − k/E, hence 1 − (1 − k/E)^tokens.
+    """
+    if not r.experts:
+        return np.zeros(np.shape(tokens))
+    missed = max(1 - r.top_k / r.experts, 1e-300)
+    return np.asarray(-np.expm1(np.asarray(tokens, dtype=float) * np.log(missed)), dtype=float)
+
+
+def weight_read_s(r: Replicas, tokens: ArrayLike) -> Floats:
+    """Return the time to stream the weights that `tokens` tokens need."""
+    read = r.read_always_bytes + r.read_expert_bytes * expert_share(r, tokens)
+    return np.asarray(read / r.bandwidth * r.pipeline_loss, dtype=float)
+
+
+def gemm_s(r: Replicas, tokens: ArrayLike, sampled: ArrayLike) -> Floats:
+    """Return the matrix time of a step: streaming or multiplying, whichever is longer.
+
+    Parameters
+    ----------
+    tokens
+        Tokens in the (micro-)batch.
+    sampled
+        Those of them that pass the output projection.
+    """
+    tokens, sampled = np.asarray(tokens, dtype=float), np.asarray(sampled, dtype=float)
+    flops = r.token_flops * tokens + r.head_flops * sampled
+    compute = flops / r.gemm_flops_per_s * r.pipeline_loss
+    return np.asarray(np.maximum(weight_read_s(r, tokens), compute), dtype=float)
+
+
+def decode_terms(r: Replicas, sequences: ArrayLike, context: ArrayLike) -> StepTerms:
+    """Return the terms of a step that decodes `sequences` at a mean `context` (tokens)."""
+    batch = np.asarray(sequences, dtype=float) / r.pp
+    flops = (r.token_flops + r.head_flops) * batch
+    shape = np.broadcast_shapes(batch.shape, r.tp.shape, np.shape(context))
+    return StepTerms(
+        engine=np.broadcast_to(r.step_s, shape),
+        layers=np.broadcast_to(r.layer_s, shape),
+        weights=np.broadcast_to(weight_read_s(r, batch), shape),
+        compute=np.broadcast_to(flops / r.gemm_flops_per_s * r.pipeline_loss, shape),
+        kv=np.asarray(
+            batch * kv_bytes(r, context) * r.pp / r.kv_bandwidth * r.pipeline_loss, dtype=float
+        ),
+        collectives=np.broadcast_to(r.collective_latency_s + r.collective_token_s * batch, shape),
+        hops=np.broadcast_to(r.hop_s + r.hop_token_s * batch, shape),
+    )
+
+
+def decode_step_s(r: Replicas, sequences: ArrayLike, context: ArrayLike) -> Floats:
+    """Return the time of a step that decodes `sequences` at a mean `context` (seconds)."""
+    return decode_terms(r, sequences, context).total
+
+
+def attention_prefill_s(r: Replicas, prompt: ArrayLike, cached: ArrayLike = 0.0) -> Floats:
+    """Return the attention time of prefilling `prompt` tokens, `cached` of them already there.
+
+    Token i looks at i earlier ones (at most the window in window layers): the causal triangle
+    prompt²/2 less cached²/2.
+    """
+    prompt, cached = np.asarray(prompt, dtype=float), np.asarray(cached, dtype=float)
+    pairs = (prompt**2 - cached**2) / 2
+    window = r.window_tokens
+    if window:
+        window_pairs = _window_pairs(prompt, window) - _window_pairs(cached, window)
+    else:
+        window_pairs = np.zeros_like(pairs)
+    flops = r.score_flops * pairs + r.window_score_flops * window_pairs
+    return np.asarray(flops / r.attention_flops_per_s * r.pipeline_loss, dtype=float)
+
+
+def _window_pairs(tokens: Floats, window: float) -> Floats:
+    """(query, key) pairs when each of `tokens` queries sees at most `window` keys."""
+    inside = np.minimum(tokens, window)
+    return np.asarray(inside**2 / 2 + (tokens - inside) * window, dtype=float)
+
+
+def prefill_budget(r: Replicas, decoding: ArrayLike) -> Floats:
+    """Return the prompt tokens that a step takes beside `decoding` sequences.
+
+    A step carries at most `chunk_tokens`, a pipeline one such step a stage; decoding goes first.
+    """
+    base = np.asarray(decoding, dtype=float) / r.pp
+    return np.maximum(r.chunk_tokens - base, MIN_CHUNK_TOKENS)
+
+
+def prefill_gemm_s(
+    r: Replicas, new_tokens: ArrayLike, decoding: ArrayLike, together: ArrayLike = 1.0
+) -> Floats:
+    """Return the matrix time that prefilling one prompt adds to the steps that carry it.
+
+    Prompts ride in steps that decode `decoding` sequences anyway, in chunks of what the token
+    budget leaves. While such a step streams weights longer than it multiplies, its first prompt
+    tokens are nearly free, once a step, however many prompts share it; the rest are bound by
+    compute. With n prompts of m new tokens in a step (n·m at most the budget), each adds
+
+        (gemm(decoding + n·m) − gemm(decoding)) / n
+
+    Parameters
+    ----------
+    new_tokens
+        Prompt tokens that the prefix cache does not hold.
+    decoding
+        Sequences decoding in the same steps.
+    together
+        Prompts that share a step, n; at least 1.
+    """
+    base = np.asarray(decoding, dtype=float) / r.pp
+    new = np.asarray(new_tokens, dtype=float)
+    filled = np.minimum(new * together, prefill_budget(r, decoding))
+    prompts = filled / np.maximum(new, 1e-9)
+    added = gemm_s(r, base + filled, base + prompts) - gemm_s(r, base, base)
+    return np.asarray(added / np.maximum(prompts, 1e-9), dtype=float)
+
+
+def prefill_fixed_s(
+    r: Replicas, prompt: ArrayLike, cached: ArrayLike, length_scv: ArrayLike = 0.0
+) -> Floats:
+    """Return the time of one prompt that no load changes: attention and collectives.
+
+    Parameters
+    ----------
+    length_scv
+        Squared coefficient of variation of prompt lengths: attention grows with the mean square.
+    """
+    prompt, cached = np.asarray(prompt, dtype=float), np.asarray(cached, dtype=float)
+    spread = np.sqrt(1 + np.asarray(length_scv, dtype=float))
+    attention = attention_prefill_s(r, prompt * spread, cached * spread)
+    travel = np.maximum(prompt - cached, 0.0) * (r.collective_token_s + r.hop_token_s)
+    return np.asarray(attention + travel, dtype=float)
+
+
+def prefill_work_s(
+    r: Replicas, prompt: ArrayLike, cached: ArrayLike, decoding: ArrayLike
+) -> Floats:
+    """Return the time that prefilling one prompt adds to the steps that carry it alone.
+
+    Parameters
+    ----------
+    prompt, cached
+        Prompt tokens, and how many of them the prefix cache already holds.
+    decoding
+        Sequences decoding in the same steps.
+    """
+    new = np.maximum(np.asarray(prompt, dtype=float) - cached, 0.0)
+    fixed = prefill_fixed_s(r, prompt, cached)
+    return np.asarray(prefill_gemm_s(r, new, decoding) + fixed, dtype=float)
+
+
+def prefill_steps(r: Replicas, new_tokens: ArrayLike) -> Floats:
+    """Return the number of steps that prefilling `new_tokens` takes (at least one)."""
+    return np.maximum(np.ceil(np.asarray(new_tokens, dtype=float) / r.chunk_tokens), 1.0)
+
+
+def empty_step_s(r: Replicas) -> Floats:
+    """Return the fixed time of a step: engine, layers, collective latency and hops."""
+    return np.asarray(r.step_s + r.layer_s + r.collective_latency_s + r.hop_s, dtype=float)

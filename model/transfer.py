@@ -1,0 +1,47 @@
+"""KV caches on the move: what a prompt hands from a prefill pool to a decode pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.kv_cache import kv_bytes
+from model.replicas import Replicas
+from model.traffic import RequestClass
+
+Floats = NDArray[np.float64]
+
+NETWORK_EFFICIENCY = 0.7
+"""Share of the network rate that KV transfers reach; see coefficient ``network_efficiency``."""
+
+
+def prompt_kv_bytes(r: Replicas, classes: Sequence[RequestClass]) -> Floats:
+    """Return the cache bytes of each class's mean prompt, all ranks together.
+
+    Heads that TP replicates are sent once a rank, as current connectors do.
+
+    Returns
+    -------
+    ndarray
+        Shape (replicas, classes).
+    """
+    rc = r.column()
+    isl = np.array([c.isl.mean for c in classes])
+    return np.asarray(kv_bytes(rc, isl) * rc.tp * rc.pp, dtype=float)
+
+
+def handover_s(r: Replicas, classes: Sequence[RequestClass], bandwidth: Floats) -> Floats:
+    """Return the time to move the KV of each class's prompt at its percentile.
+
+    Parameters
+    ----------
+    bandwidth
+        Network of each replica (bytes/s), shape (replicas,); 0 means no network: infinite.
+    """
+    rc = r.column()
+    tail = np.array([c.isl.quantile(c.percentile / 100) for c in classes])
+    size = kv_bytes(rc, tail) * rc.tp * rc.pp
+    rate = np.asarray(bandwidth, dtype=float)[:, None] * NETWORK_EFFICIENCY
+    return np.where(rate > 0, size / np.maximum(rate, 1e-9), np.inf)

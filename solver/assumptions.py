@@ -1,0 +1,97 @@
+"""What a plan takes for granted, and what its reader should be warned of."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from solver.candidates import (
+    BATCH_CAPS,
+    E2E_TTFT_SHARE,
+    HANDOVER_SHARE,
+    PIPELINE_DEGREES,
+    weight_formats,
+)
+from solver.fleet import Fleet
+from solver.market import CROSS_NODE_MIN_GBPS
+from solver.problem import Problem
+
+STALE_DAYS = 90
+"""Prices older than this are warned of."""
+
+
+def assumptions_of(problem: Problem) -> dict[str, Any]:
+    """Return every setting in force, defaults included, and the rules of the search."""
+    w = problem.workload
+    found: dict[str, Any] = {
+        "sla": w.sla.model_dump(),
+        "hardware": w.hardware.model_dump(),
+        "precision": w.precision.model_dump(),
+        "serving": w.serving.model_dump(),
+        "hours_per_month": 730,
+    }
+    if problem.measured is not None:
+        return found | {"capacities": "measured; loads of different classes add up as fractions"}
+    formats = {d.model: weight_formats(d.architecture, w.precision) for d in problem.demands}
+    return found | {
+        "weight_formats": formats,
+        "arrivals": (
+            "Poisson"
+            if w.serving.arrival_cv == 1
+            else f"coefficient of variation {w.serving.arrival_cv:g}"
+        ),
+        "batch_caps": list(BATCH_CAPS),
+        "pipeline_degrees": list(PIPELINE_DEGREES),
+        "cross_node_pipeline_min_gbps": CROSS_NODE_MIN_GBPS,
+        "handover_share_of_ttft": HANDOVER_SHARE,
+        "ttft_share_of_e2e_when_split": E2E_TTFT_SHARE,
+        "kv_reservation": "sequences are counted at their final length",
+        "prefix_cache": "saves prefill work; no memory is saved",
+    }
+
+
+def warnings_of(
+    problem: Problem,
+    fleet: Fleet | None,
+    as_of: dt.date | None,
+    classes: Sequence[dict[str, Any]] = (),
+) -> tuple[str, ...]:
+    """Return what the reader should know before buying."""
+    found = []
+    late = [str(c["name"]) for c in classes if not c["meets"]]
+    if late:
+        found.append(f"the mix misses a target of {', '.join(late)}; the plan is not proven")
+    if fleet is None:
+        return tuple(found)
+    cutoff = (as_of or dt.date.today()) - dt.timedelta(days=STALE_DAYS)
+    for o in fleet.nodes:
+        offer = fleet.instance.offers[o]
+        if offer.observed_at < cutoff:
+            found.append(
+                f"the price of {offer.offer_id} was observed on {offer.observed_at}, more than "
+                f"{STALE_DAYS} days ago: check it before you buy"
+            )
+        if offer.interruptible:
+            found.append(f"{offer.offer_id} can be interrupted; no headroom is planned for it")
+    tight = sorted({c.shape.accelerator.name for c in _tightened(fleet)})
+    if tight:
+        found.append(f"admissible rates on {', '.join(tight)} were tightened so that mixes hold")
+    unverified = sorted(
+        {
+            chip.name
+            for c in fleet.replicas
+            for chip in [fleet.instance.candidates[c].shape.accelerator]
+            if chip.unverified
+        }
+    )
+    if unverified and problem.measured is None:
+        found.append(
+            f"some figures of {', '.join(unverified)} are unverified "
+            "(see 'minfleet catalog show')"
+        )
+    return tuple(found)
+
+
+def _tightened(fleet: Fleet) -> list[Any]:
+    return [c for i, c in enumerate(fleet.instance.candidates) if i in fleet.replicas and c.tightened < 1]

@@ -1,0 +1,181 @@
+"""Dropping candidates that another one makes pointless, safely.
+
+Candidate a dominates b (same model, role, accelerator and locations) when k ≥ 1 replicas of a
+fit wherever one replica of b does, and together admit at least as much of *every* class, lose
+no more quality, and carry at least as much KV over the network.
+
+Why this is safe. Take any feasible plan that uses b: n_b replicas on some nodes, with shares
+x_wb. Put k·n_b replicas of a on the very same accelerators and give them b's shares. Then
+
+- node rows: k·size(a) ≤ size(b) for groups inside a node, so the nodes bought hold them;
+  nothing is bought anew, so cost, stock, ``max_gpus`` and budget stay as they were;
+- capacity rows: Σ_w (λ_w/μ_wa)·x_wb ≤ Σ_w (λ_w/(μ_wb/k))·x_wb = k·Σ_w (λ_w/μ_wb)·x_wb
+  ≤ k·n_b; the same holds for the network rows;
+- spare rows: load/μ_b ≤ n_b − s gives load/μ_a ≤ k·(n_b − s) ≤ k·n_b − s;
+- quality rows: the loss of a is no larger;
+- hand-over rows: a has the same role, locations and KV format, so the flows match as before.
+
+Hence a plan without b costs no more, whatever the stocks and limits.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.replicas import Replicas
+from model.shape import Shape
+
+Floats = NDArray[np.float64]
+
+_BLOCK = 4_000_000
+"""Largest number of comparisons held in memory at once."""
+
+
+def undominated(
+    shapes: Sequence[Shape],
+    places: Sequence[Hashable],
+    capacity: Floats,
+    link: Floats,
+    loss: Floats,
+    *,
+    match_kv: bool,
+) -> NDArray[np.intp]:
+    """Return the positions of the candidates to keep, in order.
+
+    Parameters
+    ----------
+    shapes, places
+        Configuration and locations of each candidate.
+    capacity, link
+        Requests/s admitted, and carried by the network; shape (candidates, classes).
+    loss
+        Quality lost (percent), shape (candidates,).
+    match_kv
+        Whether the KV format must match (prefill and decode pools).
+    """
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for i, (shape, place) in enumerate(zip(shapes, places, strict=True)):
+        kv = shape.kv if match_kv else ""
+        groups[shape.accelerator.name, place, kv].append(i)
+    kept: list[NDArray[np.intp]] = [np.zeros(0, dtype=np.intp)]
+    for members in groups.values():
+        index = np.array(members)
+        sizes = np.array([_block(shapes[i]) for i in members])
+        index, sizes = _reduce(index, sizes, capacity, link, loss)
+        kept.append(index)
+    return np.sort(np.concatenate(kept))
+
+
+def not_outpaced(
+    shapes: Sequence[Shape],
+    replicas: Replicas,
+    network: Floats,
+    places: Sequence[Hashable],
+    loss: Floats,
+    *,
+    match_kv: bool,
+) -> NDArray[np.intp]:
+    """Return the positions of configurations that no other outpaces in every term.
+
+    Between configurations of equal accelerator, TP, PP, EP and batch cap, one with no larger
+    time for any unit of work and no less room for KV admits at least as much of any class: step
+    times, waits and slots are monotone in each of these. FP8 weights outpace BF16 ones on a
+    Hopper, for example, whatever the classes are; so this needs no evaluation under load.
+    """
+    r = replicas
+    worse_if_larger = np.stack(
+        [
+            r.read_always_bytes / r.bandwidth,
+            r.read_expert_bytes / r.bandwidth,
+            r.token_flops / r.gemm_flops_per_s,
+            r.head_flops / r.gemm_flops_per_s,
+            r.kv_token_bytes / r.kv_bandwidth,
+            r.kv_window_token_bytes / r.kv_bandwidth,
+            r.state_bytes / r.kv_bandwidth,
+            r.kv_token_bytes / np.maximum(r.kv_budget_bytes, 1e-9),
+            r.kv_window_token_bytes / np.maximum(r.kv_budget_bytes, 1e-9),
+            r.state_bytes / np.maximum(r.kv_budget_bytes, 1e-9),
+            -r.kv_budget_bytes / np.maximum(r.kv_token_bytes, 1e-9),
+            -network,
+            loss,
+        ],
+        axis=1,
+    )
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for i, (s, place) in enumerate(zip(shapes, places, strict=True)):
+        kv = s.kv if match_kv else ""
+        layout = (s.tp, s.pp, s.ep, s.batch_cap, s.cross_node)
+        groups[s.accelerator.name, place, kv, network[i], layout].append(i)
+    kept = []
+    for members in groups.values():
+        terms = worse_if_larger[members]
+        beats = (terms[:, None, :] <= terms[None, :, :]).all(axis=2)
+        order = np.arange(len(members))
+        earlier = order[:, None] < order[None, :]
+        beaten = (beats & (~(beats & beats.T) | earlier)).any(axis=0)
+        kept += [m for m, out in zip(members, beaten, strict=True) if not out]
+    return np.array(sorted(kept), dtype=np.intp)
+
+
+def _block(shape: Shape) -> tuple[int, int, int]:
+    """(accelerators per group, groups, whether it spans nodes)."""
+    if shape.cross_node:
+        return shape.tp, shape.pp, 1
+    return shape.gpus, 1, 0
+
+
+def _reduce(
+    index: NDArray[np.intp],
+    sizes: NDArray[np.int64],
+    capacity: Floats,
+    link: Floats,
+    loss: Floats,
+) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Drop the dominated, in blocks small enough for memory; repeat until one block is left."""
+    width = max(1, int((_BLOCK / max(capacity.shape[1], 1)) ** 0.5))
+    while True:
+        before = len(index)
+        parts = [
+            part[_keep(sizes[p], capacity[part], link[part], loss[part])]
+            for p in np.array_split(np.arange(before), -(-before // width))
+            for part in [index[p]]
+        ]
+        kept = np.concatenate(parts)
+        sizes = sizes[np.isin(index, kept)]
+        if before <= width:
+            return kept, sizes
+        if len(kept) == before:
+            width *= 2
+        index = kept
+
+
+def _keep(
+    sizes: NDArray[np.int64], capacity: Floats, link: Floats, loss: Floats
+) -> NDArray[np.bool_]:
+    """Return which candidates of one block no other dominates."""
+    copies = _copies(sizes)
+    k = np.maximum(copies, 1)[..., None]
+    with np.errstate(invalid="ignore"):
+        at_least = (k * capacity[:, None, :] >= capacity[None, :, :]).all(axis=2)
+        carries = (k * link[:, None, :] >= link[None, :, :]).all(axis=2)
+    beats = (copies >= 1) & at_least & carries & (loss[:, None] <= loss[None, :])
+    mutual = beats & beats.T
+    earlier = np.arange(len(sizes))[:, None] < np.arange(len(sizes))[None, :]
+    return np.asarray(~(beats & (~mutual | earlier)).any(axis=0))
+
+
+def _copies(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many replicas of a (rows) fit on the accelerators of one replica of b (columns).
+
+    Group sizes are powers of two, so groups of a fill a group of b without waste. A replica of
+    a that itself spans nodes only stands in for one that spans as many groups of that size.
+    """
+    size_a, groups_a, spans_a = (sizes[:, i][:, None] for i in range(3))
+    size_b, groups_b, spans_b = (sizes[:, i][None, :] for i in range(3))
+    inside = (size_b // size_a) * groups_b
+    spanning = (size_a <= size_b) & (groups_a <= groups_b) & (spans_b == 1)
+    return np.asarray(np.where(spans_a == 1, spanning.astype(int), inside))

@@ -1,0 +1,1 @@
+"""Engines that solve a compiled program: HiGHS, and CP-SAT as an independent second opinion."""

@@ -1,0 +1,147 @@
+"""OR-Tools CP-SAT: the independent second engine.
+
+CP-SAT knows integers only. Shares x are counted in parts of `SHARES`, and coefficients scaled
+to integers and rounded so that the integer program is a *relaxation* of the true one:
+
+- any true solution rounded down to the grid satisfies every ≤ row whose coefficients on shares
+  are rounded down, since all of them are non-negative;
+- a row that asks shares to sum to 1, or two sums of shares to be equal, is loosened by one
+  part for each share in it, which is more than rounding down can lose.
+
+Hence CP-SAT's bound on the relaxation is a true lower bound on the cost, however coarse the grid.
+Its own best solution is not used as a plan.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from solver.engines.result import EngineResult, Termination
+from solver.program import Program
+
+SHARES = 100_000
+"""Parts that a share of 1 is counted in."""
+
+_MICRO_USD = 1_000_000
+_SCALE = 10_000
+"""Units that a replica of load is counted in, a part of a share."""
+
+
+def bound_cpsat(
+    program: Program, *, gap: float, work_limit: float, time_limit_s: float
+) -> EngineResult:
+    """Return CP-SAT's lower bound on the cost of a program.
+
+    Parameters
+    ----------
+    gap
+        Relative gap at which to stop.
+    work_limit
+        CP-SAT's deterministic time, so that equal inputs give equal answers on any machine.
+    time_limit_s
+        Wall seconds after which it stops in any case.
+    """
+    from ortools.sat.python import cp_model
+
+    begin = time.perf_counter()
+    model, objective = _model(program)
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = 1
+    solver.parameters.relative_gap_limit = gap
+    solver.parameters.max_deterministic_time = work_limit
+    solver.parameters.max_time_in_seconds = time_limit_s
+    solver.parameters.linearization_level = 2
+    status = solver.solve(model)
+    wall_s = time.perf_counter() - begin
+    if status == cp_model.INFEASIBLE:
+        return EngineResult("cp-sat", Termination.INFEASIBLE, None, np.inf, None, wall_s)
+    bound = float(solver.best_objective_bound) / _MICRO_USD
+    if status == cp_model.OPTIMAL:
+        best = float(solver.objective_value) / _MICRO_USD
+        return EngineResult("cp-sat", Termination.GAP_CLOSED, best, bound, None, wall_s)
+    best_known = float(solver.objective_value) / _MICRO_USD if status == cp_model.FEASIBLE else None
+    return EngineResult("cp-sat", Termination.LIMIT, best_known, bound, None, wall_s)
+
+
+def _model(program: Program) -> tuple[Any, Any]:
+    """Return the CP-SAT relaxation of a program and its objective (in 1e-6 USD/h, floored)."""
+    from ortools.sat.python import cp_model
+
+    model = cp_model.CpModel()
+    variables = []
+    for whole, low, high in zip(program.integer, program.col_low, program.col_high, strict=True):
+        scale = 1 if whole else SHARES
+        top = _finite_bound(program) if np.isinf(high) else int(np.floor(high * scale + 1e-9))
+        variables.append(model.new_int_var(int(np.ceil(low * scale)), top, ""))
+    matrix = program.matrix
+    for row in range(matrix.shape[0]):
+        span = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        _add_row(
+            model,
+            [variables[j] for j in matrix.indices[span]],
+            matrix.data[span],
+            program.integer[matrix.indices[span]],
+            float(program.row_low[row]),
+            float(program.row_high[row]),
+        )
+    weights = [int(np.floor(c * _MICRO_USD + 1e-6)) for c in program.cost]
+    objective = sum(w * v for w, v in zip(weights, variables, strict=True) if w)
+    model.minimize(objective)
+    return model, objective
+
+
+def _finite_bound(program: Program) -> int:
+    """An upper bound for hosting columns, which the formulation leaves open: all replicas."""
+    return int(program.col_high[program.kind == "n"].sum()) + 1
+
+
+def _add_row(
+    model: Any, variables: list[Any], weights: Any, whole: Any, low: float, high: float
+) -> None:
+    """Add one row of the relaxation."""
+    if whole.all() and np.all(weights == np.round(weights)):
+        expression = sum(int(w) * v for w, v in zip(weights, variables, strict=True))
+        _bounded(model, expression, _up(low), _down(high))
+        return
+    if not whole.any() and np.all(np.abs(weights) == 1):
+        expression = sum(int(w) * v for w, v in zip(weights, variables, strict=True))
+        lost_up, lost_down = int((weights > 0).sum()), int((weights < 0).sum())
+        lower = None if np.isinf(low) else int(np.floor(low * SHARES)) - lost_up
+        upper = None if np.isinf(high) else int(np.ceil(high * SHARES)) + lost_down
+        _bounded(model, expression, lower, upper)
+        return
+    if not np.isinf(low):
+        raise AssertionError("rows that mix shares and integers are all of the form <=")
+    unit = _SCALE * SHARES
+    scaled = [
+        int(np.floor(w * unit + 1e-6)) if integral else int(np.floor(w * _SCALE))
+        for w, integral in zip(weights, whole, strict=True)
+    ]
+    expression = sum(w * v for w, v in zip(scaled, variables, strict=True) if w)
+    _bounded(model, expression, None, int(np.ceil(high * unit)))
+
+
+def _up(value: float) -> int | None:
+    return None if np.isinf(value) else int(np.ceil(value - 1e-9))
+
+
+def _down(value: float) -> int | None:
+    return None if np.isinf(value) else int(np.floor(value + 1e-9))
+
+
+def _bounded(model: Any, expression: Any, low: int | None, high: int | None) -> None:
+    if isinstance(expression, int):
+        if (low is not None and expression < low) or (high is not None and expression > high):
+            model.add_bool_or([])
+        return
+    if low is not None and low == high:
+        model.add(expression == low)
+        return
+    if low is not None:
+        model.add(expression >= low)
+    if high is not None:
+        model.add(expression <= high)

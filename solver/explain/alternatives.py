@@ -1,0 +1,148 @@
+"""``alternatives``: the cheapest plans of a different kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from data.offers import Offer
+from solver.engines.result import Termination
+from solver.explain.restrict import restrict
+from solver.fleet import Fleet, cheapest_fleet
+from solver.instance import Instance
+from solver.market import allowed_offers, open_market
+from solver.problem import Problem
+from solver.screening import fractional_prices
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of plan: its name, and the parts of the market it may be made of.
+
+    Attributes
+    ----------
+    parts
+        (lower bound, name, instance), least bound first.
+    """
+
+    key: str
+    sentence: str
+    parts: tuple[tuple[float, str, Instance], ...]
+
+
+def alternatives(
+    problem: Problem, fleet: Fleet, *, gap: float, time_limit_s: float
+) -> tuple[dict[str, Any], ...]:
+    """Return the cheapest plan of each kind that differs from the plan.
+
+    Kinds: one accelerator only (or another one), one provider only (or another one), without
+    disaggregation (or only with it). Parts are solved in order of their lower bounds until no
+    bound is below the best plan found.
+    """
+    cost = float(fleet.cost_usd)
+    found = []
+    for kind in _kinds(problem, fleet):
+        best, name, proven = _cheapest_part(kind, gap, time_limit_s)
+        if best is None:
+            continue
+        extra = float(best.cost_usd) - cost
+        found.append(
+            {
+                "kind": kind.key,
+                "sentence": kind.sentence + (f": {name}" if name else ""),
+                "cost_per_hour_usd": float(best.cost_usd),
+                "extra_per_hour_usd": round(extra, 6),
+                "extra_pct": round(100 * extra / cost, 2),
+                "gpus": best.gpus,
+                "proven": proven,
+                "pools": _summary(best),
+            }
+        )
+    return tuple(sorted(found, key=lambda a: float(str(a["cost_per_hour_usd"]))))
+
+
+def _cheapest_part(
+    kind: Kind, gap: float, time_limit_s: float
+) -> tuple[Fleet | None, str, bool]:
+    best: Fleet | None = None
+    winner, proven = "", True
+    for bound, name, part in kind.parts:
+        if best is not None and bound >= float(best.cost_usd):
+            break
+        solved = cheapest_fleet(part, gap=gap, time_limit_s=time_limit_s)
+        proven &= solved.result.termination in (Termination.GAP_CLOSED, Termination.INFEASIBLE)
+        if solved.fleet and (best is None or solved.fleet.cost_usd < best.cost_usd):
+            best, winner = solved.fleet, name
+    return best, winner, proven
+
+
+def _summary(fleet: Fleet) -> list[dict[str, Any]]:
+    rows = []
+    for placed in fleet.placements:
+        c, o = fleet.instance.candidates[placed.candidate], fleet.instance.offers[placed.offer]
+        rows.append(
+            {
+                "role": c.role,
+                "model": c.model,
+                "accelerator": c.shape.accelerator.name,
+                "offer_id": o.offer_id,
+                "tp": c.shape.tp,
+                "pp": c.shape.pp,
+                "weight_precision": c.shape.weights,
+                "kv_precision": c.shape.kv,
+                "replicas": placed.replicas,
+            }
+        )
+    return rows
+
+
+def _kinds(problem: Problem, fleet: Fleet) -> Iterator[Kind]:
+    instance = problem.instance
+    offers = [fleet.instance.offers[o] for o in fleet.nodes]
+    used, providers = {o.accelerator for o in offers}, {o.provider for o in offers}
+    split = any(fleet.instance.candidates[c].role != "aggregated" for c in fleet.replicas)
+
+    one = len(used) == 1
+    sentence = "cheapest on another single accelerator" if one else "cheapest on one accelerator"
+    chips = {o.accelerator for o in instance.offers} - (used if one else set())
+    yield Kind("one_accelerator", sentence, _parts(instance, chips, lambda o: o.accelerator))
+
+    one = len(providers) == 1
+    sentence = "cheapest from another single provider" if one else "cheapest from one provider"
+    everything = allowed_offers(
+        problem.catalog, problem.workload.hardware, strict=problem.measured is None
+    )
+    names = {o.provider for o in everything} - (providers if one else set())
+    markets = {
+        name: open_market((o for o in everything if o.provider == name), pair_locations=False)
+        for name in sorted(names)
+    }
+    merged = replace(instance, offers=tuple(o for m in markets.values() for o in m.offers))
+    yield Kind("one_provider", sentence, _parts(merged, names, lambda o: o.provider))
+
+    if split:
+        part = restrict(instance, candidates=lambda c: c.role == "aggregated")
+        yield Kind("aggregated", "cheapest without disaggregation", ((0.0, "", part),))
+    elif any(c.role != "aggregated" for c in instance.candidates):
+        part = restrict(instance, candidates=lambda c: c.role != "aggregated")
+        yield Kind("disaggregated", "cheapest with prefill and decode apart", ((0.0, "", part),))
+
+
+def _parts(
+    instance: Instance, names: set[str], name_of: Callable[[Offer], str]
+) -> tuple[tuple[float, str, Instance], ...]:
+    """Return the parts with only the offers of one name each, least lower bound first."""
+    found = []
+    for name in sorted(names):
+        wanted = tuple(o for o in instance.offers if name_of(o) == name)
+        part = restrict(replace(instance, offers=wanted))
+        if not part.candidates:
+            continue
+        prices = fractional_prices(part)
+        if np.isfinite(prices.bound_usd):
+            cheapest = min(float(o.price_per_node_hour_usd) for o in wanted)
+            found.append((max(prices.bound_usd, cheapest), name, part))
+    return tuple(sorted(found, key=lambda p: p[:2]))

@@ -1,0 +1,223 @@
+"""Solving an instance: the cheapest fleet, and how far it is proven."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solver.engines.result import EngineResult, Termination
+from solver.instance import HostKey, Instance
+from solver.multipliers import stock_multipliers
+from solver.packing import Placement, place
+from solver.program import Program, compile_program
+from solver.screening import fractional_prices, promising, screened
+from solver.shares import Shares, balanced_shares
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A fleet: replicas, nodes, and who serves what.
+
+    Attributes
+    ----------
+    instance
+        The instance that positions refer to.
+    nodes
+        Offer → nodes bought.
+    shares
+        (class, candidate) → share, exact decimals.
+    """
+
+    instance: Instance
+    replicas: Mapping[int, int]
+    nodes: Mapping[int, int]
+    shares: Shares
+    placements: tuple[Placement, ...]
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """Cost an hour, exact."""
+        prices = self.instance.offers
+        return sum(
+            (prices[o].price_per_node_hour_usd * n for o, n in self.nodes.items()), Decimal(0)
+        )
+
+    @property
+    def gpus(self) -> int:
+        """Accelerators bought."""
+        return sum(self.instance.offers[o].gpus_per_node * n for o, n in self.nodes.items())
+
+
+@dataclass
+class Solved:
+    """What solving an instance gave.
+
+    Attributes
+    ----------
+    result
+        The engine's word on the program it solved; None if there was nothing to solve.
+    program
+        The program that was solved last (screened).
+    seconds
+        Wall time by stage.
+    """
+
+    fleet: Fleet | None
+    result: EngineResult
+    program: Program | None
+    screened_to: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def cheapest_fleet(
+    instance: Instance, *, gap: float, time_limit_s: float, screen: bool = True
+) -> Solved:
+    """Return the cheapest fleet of an instance.
+
+    A first fleet comes from the few candidates that are nearly the cheapest for some class; all
+    candidates that no cheaper fleet can use are dropped, and the rest is solved to the gap.
+
+    Parameters
+    ----------
+    gap
+        Relative gap to close.
+    time_limit_s
+        Wall seconds for everything.
+    screen
+        If False, the whole program is solved at once (to test that screening changes nothing).
+    """
+    begin = time.perf_counter()
+    prices = fractional_prices(instance)
+    if not np.isfinite(prices.class_usd).all():
+        nothing = EngineResult("highs", Termination.INFEASIBLE, None, np.inf, None, 0.0)
+        return Solved(None, nothing, None, len(instance.candidates))
+    if not screen:
+        last = _attempt(instance, gap, time_limit_s)
+        return _solved(last, last.result.bound, {"solve": time.perf_counter() - begin})
+    quick = promising(instance, prices)
+    program = compile_program(quick)
+    prices = fractional_prices(instance, stock_multipliers(quick, program))
+    first = _attempt(quick, gap, time_limit_s * FIRST_SHARE, program=program)
+    rest = instance
+    if first.result.objective is not None:
+        rest = screened(instance, prices, first.result.objective)
+    seconds = {"screening": time.perf_counter() - begin}
+    begin = time.perf_counter()
+    left = max(time_limit_s - seconds["screening"], 0.1)
+    last = _attempt(rest, gap, left, start=first)
+    seconds["solve"] = time.perf_counter() - begin
+    floor = last.result.bound
+    if first.result.objective is not None:
+        floor = min(floor, first.result.objective)
+    return _solved(_cheaper(first, last), max(floor, prices.bound_usd), seconds, gap)
+
+
+FIRST_SHARE = 0.2
+"""Share of the time limit that the first fleet may take."""
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """An instance, its program, and what the engine said of it."""
+
+    instance: Instance
+    program: Program
+    result: EngineResult
+
+
+def _attempt(
+    instance: Instance,
+    gap: float,
+    time_limit_s: float,
+    *,
+    program: Program | None = None,
+    start: _Attempt | None = None,
+) -> _Attempt:
+    """Solve an instance, from the solution of another one over the same offers if given."""
+    from solver.engines.highs import solve_highs
+
+    program = program or compile_program(instance)
+    guess = None if start is None else _carried_over(start, instance, program)
+    result = solve_highs(program, gap=gap, time_limit_s=time_limit_s, start=guess)
+    return _Attempt(instance, program, result)
+
+
+def _labels(instance: Instance, program: Program) -> list[Hashable]:
+    """Name each column by what it stands for, whatever the instance's positions are."""
+    keys = list(instance.hosts)
+    names: list[Hashable] = []
+    for kind, key in zip(program.kind, program.key, strict=True):
+        if kind in ("n", "y"):
+            names.append((kind, id(instance.candidates[key[0]])))
+        elif kind == "x":
+            names.append((kind, key[0], id(instance.candidates[key[1]])))
+        elif kind == "h":
+            names.append((kind, keys[key[0]], instance.offers[key[1]].offer_id))
+        else:
+            names.append((kind, instance.offers[key[0]].offer_id))
+    return names
+
+
+def _carried_over(
+    start: _Attempt, instance: Instance, program: Program
+) -> NDArray[np.float64] | None:
+    """Write a solution in the columns of another program; None if it does not fit there."""
+    if start.result.values is None:
+        return None
+    known = dict(zip(_labels(start.instance, start.program), start.result.values, strict=True))
+    labels = _labels(instance, program)
+    missing = set(known) - set(labels)
+    if any(known[name] > 1e-9 for name in missing):
+        return None
+    return np.array([known.get(name, 0.0) for name in labels])
+
+
+def _cheaper(first: _Attempt, last: _Attempt) -> _Attempt:
+    """Return the attempt with the cheaper fleet."""
+    if first.result.objective is None:
+        return last
+    if last.result.objective is None or first.result.objective < last.result.objective:
+        return first
+    return last
+
+
+def _solved(best: _Attempt, bound: float, seconds: dict[str, float], gap: float = 0.0) -> Solved:
+    """Read the fleet of an attempt; it is proven if `bound` closes the gap."""
+    result = replace(best.result, bound=bound)
+    if result.objective is not None and result.gap <= gap:
+        result = replace(result, termination=Termination.GAP_CLOSED)
+    fleet = None
+    if result.values is not None:
+        begin = time.perf_counter()
+        fleet = read_fleet(best.instance, best.program, result)
+        seconds["shares"] = time.perf_counter() - begin
+    return Solved(fleet, result, best.program, len(best.instance.candidates), seconds)
+
+
+def read_fleet(instance: Instance, program: Program, result: EngineResult) -> Fleet:
+    """Read the integers of a solution, settle the shares, and place every replica."""
+    assert result.values is not None
+    replicas: dict[int, int] = {}
+    nodes: dict[int, int] = {}
+    hosted: dict[tuple[HostKey, int], int] = {}
+    keys = list(instance.hosts)
+    for kind, key, value in zip(program.kind, program.key, result.values, strict=True):
+        count = round(float(value))
+        if count <= 0 or kind not in ("n", "m", "h"):
+            continue
+        if kind == "n":
+            replicas[key[0]] = count
+        elif kind == "m":
+            nodes[key[0]] = count
+        else:
+            hosted[keys[key[0]], key[1]] = count
+    shares = balanced_shares(instance, replicas)
+    busy = {c for _, c in shares}
+    replicas = {c: n for c, n in sorted(replicas.items()) if c in busy}
+    placements = place(instance, replicas, hosted, nodes)
+    return Fleet(instance, replicas, nodes, shares, tuple(placements))

@@ -1,0 +1,266 @@
+"""The program as algebra: one named function per constraint.
+
+``docs/formulation.md`` shows each formula beside the function that builds it. Sets: classes w,
+candidates c, offers o, host keys k (candidates that ask the same of a node). Variables: n_c
+replicas, m_o nodes, h_ko replicas of key k hosted on nodes of offer o, x_wc share of class w
+on candidate c, y_c whether c is used (only with spares), b_o whether o is bought (only with
+minimum purchases).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pyomo.environ as pyo
+
+from solver.instance import HostKey, Instance
+from solver.market import Location
+
+LOSS_TOLERANCE_PCT = 1e-9
+"""Losses within this of the limit are at the limit (sums of decimal figures)."""
+
+Model = Any
+"""A ``pyomo.environ.ConcreteModel``; Pyomo ships no types."""
+
+
+def formulate(instance: Instance) -> Model:
+    """Return the program of an instance as a Pyomo model."""
+    model = pyo.ConcreteModel("minfleet")
+    define_variables(model, instance)
+    define_cost(model, instance)
+    define_serve_all(model, instance)
+    define_capacity(model, instance)
+    define_kv_link(model, instance)
+    define_handover(model, instance)
+    define_presence(model, instance)
+    define_hosting(model, instance)
+    define_nodes(model, instance)
+    define_spares(model, instance)
+    define_minimum_purchase(model, instance)
+    define_max_gpus(model, instance)
+    define_budget(model, instance)
+    define_quality(model, instance)
+    return model
+
+
+def define_variables(model: Model, instance: Instance) -> None:
+    """n_c, m_o, h_ko ∈ ℤ₊ within proven upper bounds; x_wc ∈ [0, 1].
+
+    Stock is the bound of m_o: m_o ≤ A_o.
+    """
+    keys = list(instance.hosts)
+    classes = range(len(instance.class_names))
+    pairs = [
+        (w, c) for c in instance.deployable for w in classes if instance.load(w, c) is not None
+    ]
+    places = [(k, o) for k, key in enumerate(keys) for o in instance.hosts[key][1]]
+    model.n = pyo.Var(
+        list(instance.deployable),
+        domain=pyo.NonNegativeIntegers,
+        bounds=lambda _, c: (0, instance.most_replicas(c)),
+    )
+    model.m = pyo.Var(
+        sorted({o for _, o in places}),
+        domain=pyo.NonNegativeIntegers,
+        bounds=lambda _, o: (0, instance.most_nodes(o)),
+    )
+    model.h = pyo.Var(places, domain=pyo.NonNegativeIntegers)
+    model.x = pyo.Var(pairs, domain=pyo.NonNegativeReals, bounds=(0, 1))
+
+
+def define_cost(model: Model, instance: Instance) -> None:
+    """min Σ_o p_o·m_o."""
+    prices = [float(o.price_per_node_hour_usd) for o in instance.offers]
+    model.cost = pyo.Objective(expr=pyo.quicksum(prices[o] * model.m[o] for o in model.m))
+
+
+def _by_class(model: Model, instance: Instance, roles: tuple[str, ...]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for w, c in model.x:
+        if instance.candidates[c].role in roles:
+            found[w].append(c)
+    return found
+
+
+def define_serve_all(model: Model, instance: Instance) -> None:
+    """Σ_{c aggregated} x_wc + Σ_{c prefill} x_wc = 1 for every class w.
+
+    What prefill pools take on, decode pools finish: see `define_handover`.
+    """
+    starts = _by_class(model, instance, ("aggregated", "prefill"))
+
+    def rule(_: Model, w: int) -> Any:
+        served = pyo.quicksum(model.x[w, c] for c in starts[w])
+        return served == 1 if starts[w] else pyo.Constraint.Infeasible
+
+    model.serve_all = pyo.Constraint(range(len(instance.class_names)), rule=rule)
+
+
+def define_capacity(model: Model, instance: Instance) -> None:
+    """Σ_w (λ_w/μ_wc)·x_wc ≤ n_c − s·y_c for every candidate c (s spare replicas a pool)."""
+    spare = instance.caps.spare_replicas
+    if spare:
+        model.y = pyo.Var(list(model.n), domain=pyo.Binary)
+    served: dict[int, list[int]] = defaultdict(list)
+    for w, c in model.x:
+        served[c].append(w)
+
+    def rule(_: Model, c: int) -> Any:
+        load = pyo.quicksum(instance.load(w, c) * model.x[w, c] for w in served[c])
+        return load <= model.n[c] - (spare * model.y[c] if spare else 0)
+
+    model.capacity = pyo.Constraint(list(model.n), rule=rule)
+
+
+def define_kv_link(model: Model, instance: Instance) -> None:
+    """Σ_w (λ_w·KV_w/B_c)·x_wc ≤ n_c for prefill and decode candidates.
+
+    KV_w is the cache of a prompt of class w (bytes), B_c the network of a replica (bytes/s):
+    what leaves a prefill pool, or enters a decode pool, fits its network.
+    """
+    served: dict[int, list[int]] = defaultdict(list)
+    for w, c in model.x:
+        if instance.link_load(w, c) > 0:
+            served[c].append(w)
+
+    def rule(_: Model, c: int) -> Any:
+        traffic = pyo.quicksum(instance.link_load(w, c) * model.x[w, c] for w in served[c])
+        return traffic <= model.n[c]
+
+    model.kv_link = pyo.Constraint(sorted(served), rule=rule)
+
+
+def define_handover(model: Model, instance: Instance) -> None:
+    """Σ_{c prefill at ℓ, f} x_wc = Σ_{c decode at ℓ, f} x_wc for every w, location ℓ, KV format f.
+
+    The cache a prefill pool writes is read by a decode pool of the same model at the same
+    provider and region, in the same format.
+    """
+    pools: dict[tuple[int, Location | None, str, str], tuple[list[int], list[int]]]
+    pools = defaultdict(lambda: ([], []))
+    for w, c in model.x:
+        candidate = instance.candidates[c]
+        if candidate.role != "aggregated":
+            key = (w, candidate.location, candidate.shape.kv, candidate.model)
+            pools[key][candidate.role == "decode"].append(c)
+    model.handover = pyo.ConstraintList()
+    for (w, *_), (prefill, decode) in pools.items():
+        model.handover.add(
+            pyo.quicksum(model.x[w, c] for c in prefill)
+            == pyo.quicksum(model.x[w, c] for c in decode)
+        )
+
+
+def define_presence(model: Model, instance: Instance) -> None:
+    """x_wc ≤ n_c where λ_w/μ_wc < 1: no share without a replica.
+
+    Implied by the capacity row and integrality, but it tightens the relaxation.
+    """
+    pairs = [(w, c) for w, c in model.x if (instance.load(w, c) or 1.0) < 1]
+    model.presence = pyo.Constraint(pairs, rule=lambda _, w, c: model.x[w, c] <= model.n[c])
+
+
+def define_hosting(model: Model, instance: Instance) -> None:
+    """Σ_{c ∈ k} n_c = Σ_o h_ko for every host key k: each replica has a place."""
+
+    def rule(_: Model, k: int) -> Any:
+        group, fitting = instance.hosts[keys[k]]
+        return pyo.quicksum(model.n[c] for c in group) == pyo.quicksum(
+            model.h[k, o] for o in fitting
+        )
+
+    keys = list(instance.hosts)
+    model.hosting = pyo.Constraint(range(len(keys)), rule=rule)
+
+
+def define_nodes(model: Model, instance: Instance) -> None:
+    """Σ_{k: t_k ≥ t} t_k·groups_k·h_ko ≤ ⌊G_o/t⌋·t·m_o for every offer o and group size t.
+
+    A group of t accelerators never crosses a node. Group sizes are powers of two, so each
+    divides the next; then these rows are not only necessary but sufficient: filling nodes with
+    the largest groups first, a group of size t finds no room only if every node holds ⌊G_o/t⌋·t
+    accelerators in groups of at least t, which the row of t excludes. Rows that the row of the
+    next smaller size implies are left out.
+    """
+    keys = list(instance.hosts)
+    on_offer: dict[int, list[int]] = defaultdict(list)
+    for k, o in model.h:
+        on_offer[o].append(k)
+    rows = []
+    for o, members in on_offer.items():
+        room = None
+        for t in sorted({keys[k].group_size for k in members}):
+            usable = instance.offers[o].gpus_per_node // t * t
+            if room is None or usable < room:
+                rows.append((o, t, usable))
+                room = usable
+    model.nodes = pyo.ConstraintList()
+    for o, t, usable in rows:
+        taken = pyo.quicksum(
+            _accelerators(keys[k]) * model.h[k, o] for k in on_offer[o] if keys[k].group_size >= t
+        )
+        model.nodes.add(taken <= usable * model.m[o])
+
+
+def _accelerators(key: HostKey) -> int:
+    return key.group_size * key.groups
+
+
+def define_spares(model: Model, instance: Instance) -> None:
+    """n_c ≤ N_c·y_c: a pool in use counts as used (N_c its proven upper bound)."""
+    if not instance.caps.spare_replicas:
+        return
+    model.spares = pyo.Constraint(
+        list(model.n), rule=lambda _, c: model.n[c] <= instance.most_replicas(c) * model.y[c]
+    )
+
+
+def define_minimum_purchase(model: Model, instance: Instance) -> None:
+    """b_o·min_o ≤ m_o ≤ b_o·M_o for offers sold from a minimum number of nodes."""
+    bulk = [o for o in model.m if instance.offers[o].min_nodes > 1]
+    if not bulk:
+        return
+    model.b = pyo.Var(bulk, domain=pyo.Binary)
+    model.minimum = pyo.Constraint(
+        bulk, rule=lambda _, o: model.m[o] >= instance.offers[o].min_nodes * model.b[o]
+    )
+    model.bought = pyo.Constraint(
+        bulk, rule=lambda _, o: model.m[o] <= instance.most_nodes(o) * model.b[o]
+    )
+
+
+def define_max_gpus(model: Model, instance: Instance) -> None:
+    """Σ_o G_o·m_o ≤ max_gpus."""
+    if instance.caps.max_gpus is None:
+        return
+    bought = pyo.quicksum(instance.offers[o].gpus_per_node * model.m[o] for o in model.m)
+    model.max_gpus = pyo.Constraint(expr=bought <= instance.caps.max_gpus)
+
+
+def define_budget(model: Model, instance: Instance) -> None:
+    """Σ_o p_o·m_o ≤ budget."""
+    if instance.caps.max_cost_per_hour_usd is None:
+        return
+    model.budget = pyo.Constraint(expr=model.cost.expr <= instance.caps.max_cost_per_hour_usd)
+
+
+def define_quality(model: Model, instance: Instance) -> None:
+    """Σ_{c aggregated} loss_c·x_wc + ½·Σ_{c prefill, decode} loss_c·x_wc ≤ allowed for every w.
+
+    Where prefill and decode are split, each answers for half of a request. Left out where no
+    candidate loses more than allowed.
+    """
+    allowed = instance.caps.max_quality_loss_pct
+    losses = [c.loss_pct for c in instance.candidates]
+    if allowed is None or max(losses, default=0.0) <= allowed + LOSS_TOLERANCE_PCT:
+        return
+    every = _by_class(model, instance, ("aggregated", "prefill", "decode"))
+    part = [c.loss_pct * (1.0 if c.role == "aggregated" else 0.5) for c in instance.candidates]
+
+    def rule(_: Model, w: int) -> Any:
+        if not every[w]:
+            return pyo.Constraint.Skip
+        return pyo.quicksum(part[c] * model.x[w, c] for c in every[w]) <= allowed
+
+    model.quality = pyo.Constraint(range(len(instance.class_names)), rule=rule)

@@ -1,0 +1,146 @@
+"""The data of one program: what is written into the formulation, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from data.offers import Offer
+from solver.candidates import Candidate
+from solver.market import Location, location_of
+
+
+@dataclass(frozen=True)
+class Caps:
+    """Limits on the whole fleet; None means no limit."""
+
+    max_gpus: int | None = None
+    max_cost_per_hour_usd: float | None = None
+    spare_replicas: int = 0
+    max_quality_loss_pct: float | None = None
+
+
+@dataclass(frozen=True)
+class HostKey:
+    """Replicas that ask the same of a node: they are placed together.
+
+    Attributes
+    ----------
+    group_size, groups
+        Accelerators that must share a node, and how many such groups a replica takes.
+    cross_node_gbps
+        Network its groups need between nodes (0: they do not talk across nodes).
+    """
+
+    accelerator: str
+    group_size: int
+    groups: int
+    location: Location | None
+    cross_node_gbps: float
+
+    def accepts(self, offer: Offer) -> bool:
+        """Whether nodes of `offer` can hold such replicas."""
+        return (
+            offer.accelerator == self.accelerator
+            and offer.gpus_per_node >= self.group_size
+            and (
+                self.location is None
+                or (location_of(offer) == self.location and offer.network_gbps is not None)
+            )
+            and (
+                self.cross_node_gbps == 0
+                or (offer.network_gbps is not None and offer.network_gbps >= self.cross_node_gbps)
+            )
+        )
+
+
+def host_key(candidate: Candidate) -> HostKey:
+    """Return where the replicas of a candidate can be placed."""
+    shape = candidate.shape
+    return HostKey(
+        accelerator=shape.accelerator.name,
+        group_size=candidate.group_size,
+        groups=candidate.groups,
+        location=candidate.location,
+        cross_node_gbps=shape.network_gbps if shape.cross_node else 0.0,
+    )
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One fleet problem.
+
+    Attributes
+    ----------
+    class_names, rates_rps
+        The classes w and their rates λ_w.
+    candidates
+        The candidates c, in a fixed order.
+    offers
+        The offers o that may be bought.
+    """
+
+    class_names: tuple[str, ...]
+    rates_rps: tuple[float, ...]
+    candidates: tuple[Candidate, ...]
+    offers: tuple[Offer, ...]
+    caps: Caps = field(default_factory=Caps)
+
+    @cached_property
+    def hosts(self) -> dict[HostKey, tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Host keys with the candidates (positions) they hold and the offers (positions) they fit.
+
+        Candidates that no offer can hold are not listed: they cannot be deployed.
+        """
+        members: dict[HostKey, list[int]] = {}
+        for i, c in enumerate(self.candidates):
+            members.setdefault(host_key(c), []).append(i)
+        found = {}
+        for key, group in members.items():
+            fitting = tuple(j for j, o in enumerate(self.offers) if key.accepts(o))
+            if fitting:
+                found[key] = (tuple(group), fitting)
+        return found
+
+    @cached_property
+    def deployable(self) -> tuple[int, ...]:
+        """Positions of the candidates that some offer can hold."""
+        return tuple(sorted(i for group, _ in self.hosts.values() for i in group))
+
+    def load(self, w: int, c: int) -> float | None:
+        """Replicas of candidate c that the whole of class w takes, λ_w/μ_wc; None if it cannot."""
+        capacity = self.candidates[c].capacity_rps[w]
+        return self.rates_rps[w] / capacity if capacity > 0 else None
+
+    def link_load(self, w: int, c: int) -> float:
+        """Replicas of c that the KV hand-over of the whole of class w takes (0: none)."""
+        return self.rates_rps[w] / self.candidates[c].link_rps[w]
+
+    def most_replicas(self, c: int) -> int:
+        """An upper bound on useful replicas of a candidate: all classes on it, plus spares."""
+        loads = [self.load(w, c) or 0.0 for w in range(len(self.class_names))]
+        links = [self.link_load(w, c) for w in range(len(self.class_names))]
+        return _ceil(max(sum(loads), sum(links))) + self.caps.spare_replicas
+
+    def most_nodes(self, o: int) -> int:
+        """An upper bound on useful nodes of an offer, its stock included."""
+        offer = self.offers[o]
+        need = 0
+        for key, (group, fitting) in self.hosts.items():
+            if o in fitting:
+                per_node = offer.gpus_per_node // key.group_size
+                most = sum(self.most_replicas(c) for c in group)
+                need += -(-most * key.groups // per_node)
+        need = max(need, offer.min_nodes)
+        return need if offer.stock is None else min(need, offer.stock)
+
+
+def _ceil(value: float) -> int:
+    """Ceiling that forgives a rounding error of one part in 1e9."""
+    return -int(-(value * (1 - 1e-9)) // 1)
+
+
+def class_positions(instance: Instance, names: Sequence[str]) -> list[int]:
+    """Return the positions of classes by name."""
+    return [instance.class_names.index(n) for n in names]

@@ -1,0 +1,198 @@
+"""Which offers count: the filters of the workload, and offers that another one makes pointless."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from data.accelerators import canonical_accelerator
+from data.catalog import Catalog
+from data.errors import UnknownNameError
+from data.offers import Offer
+from solver.workload import Hardware
+
+Location = tuple[str, str]
+"""Provider and region: KV caches travel inside one, not between two."""
+
+CROSS_NODE_MIN_GBPS = 100.0
+"""Slowest node network over which pipeline stages are planned."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """The offers a plan may buy.
+
+    Attributes
+    ----------
+    offers
+        Offers that remain, cheapest first within each accelerator and node size.
+    locations
+        Locations where prefill and decode pools may be paired.
+    considered
+        Number of offers that pass the workload's filters, before dominated ones are dropped.
+    """
+
+    offers: tuple[Offer, ...]
+    locations: tuple[Location, ...]
+    considered: int
+
+    def at(self, location: Location | None) -> tuple[Offer, ...]:
+        """Return the offers of a location (None: all)."""
+        if location is None:
+            return self.offers
+        return tuple(o for o in self.offers if location_of(o) == location)
+
+
+def location_of(offer: Offer) -> Location:
+    """Return provider and region of an offer."""
+    return offer.provider, offer.region
+
+
+def allowed_offers(
+    catalog: Catalog, hardware: Hardware, *, strict: bool = True
+) -> tuple[Offer, ...]:
+    """Return the offers that pass the filters of ``hardware``.
+
+    Raises
+    ------
+    UnknownNameError
+        If a filter names an accelerator, provider or region that nothing is called.
+    """
+    chips = allowed_accelerators(catalog, hardware, strict=strict)
+    _check_names("provider", hardware.providers, catalog.providers)
+    _check_names("region", hardware.regions, catalog.regions)
+    return tuple(
+        o
+        for o in catalog.offers
+        if (chips is None or o.accelerator in chips)
+        and (hardware.providers is None or o.provider in hardware.providers)
+        and (hardware.regions is None or o.region in hardware.regions)
+        and o.pricing in hardware.pricing
+        and o.stock != 0
+    )
+
+
+def allowed_accelerators(
+    catalog: Catalog, hardware: Hardware, *, strict: bool = True
+) -> set[str] | None:
+    """Return the catalogue names of the accelerators allowed; None means all."""
+    if hardware.accelerators is None:
+        return None
+    offered = {o.accelerator for o in catalog.offers}
+    return {
+        name
+        if name in offered
+        else canonical_accelerator(
+            name, catalog.accelerators, f"hardware.accelerators[{i}]", strict=strict
+        )
+        for i, name in enumerate(hardware.accelerators)
+    }
+
+
+def _check_names(kind: str, given: list[str] | None, known: Iterable[str]) -> None:
+    known = set(known)
+    for i, name in enumerate(given or ()):
+        if name not in known:
+            raise UnknownNameError(
+                kind,
+                name,
+                known,
+                f"hardware.{kind}s[{i}]",
+                "list them with 'minfleet catalog list offers'",
+            )
+
+
+def open_market(offers: Iterable[Offer], *, pair_locations: bool, prune: bool = True) -> Market:
+    """Return the market of `offers` without those that another makes pointless.
+
+    Parameters
+    ----------
+    pair_locations
+        Whether prefill and decode pools may be paired, so that locations matter.
+    prune
+        If False, every offer stays (to test that dropping them changes nothing).
+
+    Notes
+    -----
+    Offer o is pointless beside o' of the same accelerator and node size when o' costs no more,
+    has unlimited stock and no larger minimum, and is on a fast network if o is: any plan that
+    buys o can buy o' instead. Where pools are paired, o and o' must also be of one location, or
+    the whole location of o must be dominated by another in that sense, offer by offer; replacing
+    all purchases of a location at once keeps every pair together.
+    """
+    offers = sorted(
+        offers,
+        key=lambda o: (o.accelerator, o.gpus_per_node, o.price_per_node_hour_usd, o.offer_id),
+    )
+    if not prune:
+        locations = _pairable(offers) if pair_locations else ()
+        return Market(tuple(offers), tuple(sorted(locations)), len(offers))
+    general = _undominated(offers)
+    located: dict[Location, list[Offer]] = {}
+    if pair_locations:
+        located = _undominated_locations(
+            {
+                where: _undominated([o for o in offers if location_of(o) == where])
+                for where in _pairable(offers)
+            }
+        )
+    kept = {o.offer_id for o in general}.union(
+        *({o.offer_id for o in group} for group in located.values())
+    )
+    return Market(
+        tuple(o for o in offers if o.offer_id in kept), tuple(sorted(located)), len(offers)
+    )
+
+
+def _pairable(offers: Iterable[Offer]) -> set[Location]:
+    """Locations with an offer whose network is known: KV can travel there."""
+    return {location_of(o) for o in offers if o.network_gbps is not None}
+
+
+def _fast(offer: Offer) -> bool:
+    return offer.network_gbps is not None and offer.network_gbps >= CROSS_NODE_MIN_GBPS
+
+
+def _replaces(better: Offer, worse: Offer) -> bool:
+    return (
+        better.price_per_node_hour_usd <= worse.price_per_node_hour_usd
+        and better.stock is None
+        and better.min_nodes <= worse.min_nodes
+        and (_fast(better) or not _fast(worse))
+    )
+
+
+def _undominated(offers: Iterable[Offer]) -> list[Offer]:
+    """Drop offers that an earlier (no dearer) one of the same kind of node replaces."""
+    kept: dict[tuple[str, int], list[Offer]] = defaultdict(list)
+    for o in offers:
+        rivals = kept[o.accelerator, o.gpus_per_node]
+        if not any(_replaces(r, o) for r in rivals):
+            rivals.append(o)
+    return [o for group in kept.values() for o in group]
+
+
+def _undominated_locations(groups: dict[Location, list[Offer]]) -> dict[Location, list[Offer]]:
+    """Drop locations all of whose offers another location replaces one by one."""
+
+    def replaced(worse: list[Offer], better: list[Offer]) -> bool:
+        return all(
+            any(
+                b.accelerator == w.accelerator
+                and b.gpus_per_node == w.gpus_per_node
+                and (b.network_gbps or 0) >= (w.network_gbps or 0)
+                and _replaces(b, w)
+                for b in better
+            )
+            for w in worse
+        )
+
+    names = sorted(groups)
+    kept = dict(groups)
+    for name in names:
+        for other in names:
+            if other in kept and other != name and replaced(groups[name], groups[other]):
+                del kept[name]
+                break
+    return kept

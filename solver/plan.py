@@ -1,0 +1,148 @@
+"""The plan: what to buy, what runs where, what it does, and how far it is proven."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA = "minfleet/plan/v1"
+
+HOURS_PER_MONTH = 730
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Replicas of one kind and role on the nodes of one offer.
+
+    Attributes
+    ----------
+    serves
+        Class name → share of the class that this pool takes.
+    admits_rps
+        Class name → requests/s one replica admits; loads of classes add up as fractions.
+    tier
+        Classes whose strictest promise the pool keeps.
+    tightened
+        Factor on the admissible rates, below 1 where the mix would have missed a target.
+    nodes
+        Nodes that hold any of its replicas; pools may share nodes.
+    cost_per_hour_usd
+        Its part of the nodes' price, by accelerators in use.
+    predicted
+        What one replica does under its load; None with measured capacities.
+    """
+
+    name: str
+    role: str
+    model: str
+    accelerator: str
+    offer_id: str
+    provider: str
+    region: str
+    pricing: str
+    engine: str
+    weight_precision: str
+    kv_precision: str
+    tp: int
+    pp: int
+    ep: int
+    cross_node: bool
+    cross_node_gbps: float
+    batch_cap: int
+    replicas: int
+    spare_replicas: int
+    nodes: int
+    gpus: int
+    cost_per_hour_usd: float
+    serves: Mapping[str, float]
+    admits_rps: Mapping[str, float]
+    tier: tuple[str, ...]
+    tightened: float
+    quality_loss_pct: float
+    network_bytes_per_s: float
+    predicted: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """Nodes of one offer."""
+
+    offer_id: str
+    nodes: int
+    price_per_node_hour_usd: float
+    cost_per_hour_usd: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan document; `to_dict` gives the contract ``minfleet/plan/v1``.
+
+    Attributes
+    ----------
+    status
+        ``optimal``: proven to the gap asked for. ``feasible``: the gap is open and shown.
+        ``infeasible``: proven that no plan exists. ``unknown``: neither was found in time.
+    classes
+        What each class gets, beside its targets.
+    """
+
+    status: str
+    workload: Mapping[str, Any]
+    catalog: Mapping[str, Any]
+    cost_per_hour_usd: float | None = None
+    gpus: int = 0
+    gpus_idle: int = 0
+    cost_per_million_output_tokens_usd: float | None = None
+    pools: tuple[Pool, ...] = ()
+    purchases: tuple[Purchase, ...] = ()
+    classes: tuple[Mapping[str, Any], ...] = ()
+    certificate: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
+    binding: tuple[Mapping[str, Any], ...] = ()
+    why_not: tuple[Mapping[str, Any], ...] = ()
+    alternatives: tuple[Mapping[str, Any], ...] = ()
+    infeasibility: Mapping[str, Any] | None = None
+    assumptions: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def cost_per_month_usd(self) -> float | None:
+        """Cost of 730 hours."""
+        if self.cost_per_hour_usd is None:
+            return None
+        return round(self.cost_per_hour_usd * HOURS_PER_MONTH, 2)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan document, ready for JSON."""
+        return {
+            "schema": SCHEMA,
+            "status": self.status,
+            "cost_per_hour_usd": self.cost_per_hour_usd,
+            "cost_per_month_usd": self.cost_per_month_usd,
+            "cost_per_million_output_tokens_usd": self.cost_per_million_output_tokens_usd,
+            "gpus": self.gpus,
+            "gpus_idle": self.gpus_idle,
+            "pools": [_plain(p) for p in self.pools],
+            "purchases": [_plain(p) for p in self.purchases],
+            "classes": [dict(c) for c in self.classes],
+            "certificate": dict(self.certificate),
+            "search": dict(self.search),
+            "binding": [dict(b) for b in self.binding],
+            "why_not": [dict(w) for w in self.why_not],
+            "alternatives": [dict(a) for a in self.alternatives],
+            "infeasibility": None if self.infeasibility is None else dict(self.infeasibility),
+            "catalog": dict(self.catalog),
+            "assumptions": dict(self.assumptions),
+            "warnings": list(self.warnings),
+            "workload": dict(self.workload),
+        }
+
+    def to_json(self) -> str:
+        """Return the plan document as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+
+def _plain(item: Pool | Purchase) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(item).items()}

@@ -1,0 +1,342 @@
+"""``plan``: a workload and a catalogue in, the cheapest fleet and its proof out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.catalog import Catalog
+from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
+from model.predict import Prediction
+from solver.assemble import (
+    class_figures,
+    cost_per_million_output_tokens,
+    pools_of,
+    predictions,
+    purchases_of,
+)
+from solver.assumptions import assumptions_of, warnings_of
+from solver.checker import PlanChecker
+from solver.engines.result import EngineResult, Termination
+from solver.explain.alternatives import alternatives
+from solver.explain.binding import binding_limits
+from solver.explain.infeasible import explain_infeasible
+from solver.explain.why_not import why_not
+from solver.fleet import Fleet, Solved, cheapest_fleet
+from solver.measured import MeasuredCapacity, load_measured
+from solver.plan import Plan
+from solver.problem import Problem, build_problem, tightened
+from solver.workload import Workload
+
+TIGHTENING_ROUNDS = 8
+"""How often a pool whose mix misses a target is tightened before the plan says so."""
+
+SECOND_ENGINE_WORK = 0.5
+"""CP-SAT's deterministic time for a second opinion."""
+
+EXPLAIN_SHARE = 0.1
+"""Share of the time limit that each further solve for an explanation may take."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How hard to try, and how much to say.
+
+    Attributes
+    ----------
+    gap
+        Relative gap that counts as proven.
+    time_limit_s
+        Wall seconds for the main program.
+    explain
+        Whether to find out what binds, why not, and alternatives.
+    second_engine
+        Whether CP-SAT is asked for an independent bound.
+    prune
+        If False, nothing is dropped before the program is solved (for tests).
+    as_of
+        Date that prices are judged stale against; None for today.
+    """
+
+    gap: float = 1e-4
+    time_limit_s: float = 60.0
+    explain: bool = True
+    second_engine: bool = True
+    prune: bool = True
+    as_of: dt.date | None = None
+
+
+def plan(
+    workload: Workload,
+    catalog: Catalog | None = None,
+    *,
+    gap: float = 1e-4,
+    time_limit_s: float = 60.0,
+    coefficients: CoefficientTable | str | Path | None = None,
+    measured: tuple[MeasuredCapacity, ...] | str | Path | None = None,
+    explain: bool = True,
+    second_engine: bool = True,
+    prune: bool = True,
+    as_of: dt.date | None = None,
+    progress: Progress = lambda stage: None,
+) -> Plan:
+    """Return the cheapest fleet that serves a workload within its targets, with its proof.
+
+    Parameters
+    ----------
+    workload
+        From ``Workload.load`` or ``Workload.parse``.
+    catalog
+        Accelerators and offers; the shipped catalogue by default.
+    gap
+        Relative gap that counts as proven.
+    time_limit_s
+        Wall seconds for the main program.
+    coefficients
+        Coefficients of the performance model, or a CSV of them; the shipped ones by default.
+    measured
+        Measured capacities (or their CSV) in place of the performance model.
+    explain, second_engine, prune, as_of
+        See `Options`.
+    progress
+        Called with the name of each stage as it begins.
+
+    Raises
+    ------
+    InputError
+        If the input is wrong. An infeasible workload is not an error but a plan of that status.
+    """
+    if isinstance(coefficients, (str, Path)):
+        coefficients = load_coefficients(Path(coefficients))
+    if isinstance(measured, (str, Path)):
+        measured = load_measured(measured)
+    options = Options(gap, time_limit_s, explain, second_engine, prune, as_of)
+    progress("evaluating candidates")
+    problem = build_problem(
+        workload,
+        catalog or Catalog.load(),
+        coefficients or shipped_coefficients(),
+        measured=measured,
+        prune=prune,
+    )
+    progress("solving")
+    problem, solved, predicted = _solve(problem, options)
+    if solved.fleet is None:
+        return _without_fleet(problem, solved, options, progress)
+    progress("checking")
+    return _with_fleet(problem, solved, solved.fleet, predicted, options, progress)
+
+
+def _solve(
+    problem: Problem, options: Options
+) -> tuple[Problem, Solved, dict[int, Prediction]]:
+    """Solve; where the mix of a pool misses a target, tighten the pool and solve again."""
+    for round_ in range(TIGHTENING_ROUNDS + 1):
+        solved = cheapest_fleet(
+            problem.instance,
+            gap=options.gap,
+            time_limit_s=options.time_limit_s,
+            screen=options.prune,
+        )
+        if solved.fleet is None:
+            return problem, solved, {}
+        predicted = predictions(problem, solved.fleet)
+        factors = _misses(problem, solved.fleet, predicted)
+        if not factors or round_ == TIGHTENING_ROUNDS:
+            return problem, solved, predicted
+        problem = tightened(problem, factors)
+    raise AssertionError("the loop returns in its last round")
+
+
+def _misses(
+    problem: Problem, fleet: Fleet, predicted: dict[int, Prediction]
+) -> dict[int, float]:
+    """Return, for candidates whose mix misses a target, the factor to tighten them by."""
+    figures = class_figures(problem, fleet, predicted)
+    late = {str(f["name"]): f for f in figures if not f["meets"]}
+    positions = {id(c): i for i, c in enumerate(problem.instance.candidates)}
+    factors = {}
+    for w, c in fleet.shares:
+        name = fleet.instance.class_names[w]
+        if name not in late:
+            continue
+        own = predicted[c].classes[name]
+        targets = late[name]["targets"]
+        ratios = [
+            getattr(own, k) / v for k, v in targets.items() if v is not None and getattr(own, k)
+        ]
+        worst = max(ratios, default=0.0)
+        if worst > 1 + 1e-6:
+            i = positions[id(fleet.instance.candidates[c])]
+            factors[i] = min(factors.get(i, 1.0), max(0.8, 1 - 1.5 * (worst - 1)) - 0.001)
+    return factors
+
+
+def _certificate(
+    problem: Problem, solved: Solved, options: Options, document: dict[str, Any] | None
+) -> dict[str, Any]:
+    result = solved.result
+    certificate: dict[str, Any] = {
+        "engine": result.engine,
+        "objective": result.objective,
+        "bound": _finite(result.bound),
+        "gap": _finite(result.gap),
+        "gap_asked": options.gap,
+        "termination": result.termination.value,
+        "wall_s": round(sum(solved.seconds.values()), 4),
+        "check": None,
+        "second_engine": None,
+    }
+    if options.second_engine and solved.program is not None and solved.fleet is not None:
+        certificate["second_engine"] = _second_opinion(solved, options)
+    if document is not None:
+        check = PlanChecker(
+            document,
+            problem.workload,
+            problem.catalog,
+            problem.coefficients,
+            measured=problem.measured,
+        ).check()
+        certificate["check"] = {
+            "passed": check.passed,
+            "rows_checked": check.rows_checked,
+            "failures": list(check.failures),
+        }
+    return certificate
+
+
+def _second_opinion(solved: Solved, options: Options) -> dict[str, Any]:
+    from solver.engines.cpsat import bound_cpsat
+
+    assert solved.program is not None and solved.result.objective is not None
+    second: EngineResult = bound_cpsat(
+        solved.program,
+        gap=options.gap / 2,
+        work_limit=SECOND_ENGINE_WORK,
+        time_limit_s=options.time_limit_s,
+    )
+    cost = solved.result.objective
+    confirms = second.bound >= cost * (1 - options.gap) - 1e-9
+    contradicts = second.termination is Termination.INFEASIBLE or second.bound > cost * (1 + 1e-6)
+    return {
+        "engine": second.engine,
+        "objective": second.objective,
+        "bound": _finite(second.bound),
+        "agrees": False if contradicts else (True if confirms else None),
+        "verdict": "contradicts" if contradicts else "confirmed" if confirms else "not certified",
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if abs(value) < float("inf") else None
+
+
+def _search(problem: Problem, solved: Solved, seconds: dict[str, float]) -> dict[str, Any]:
+    counts = problem.search
+    return {
+        "offers_considered": problem.considered_offers,
+        "offers_undominated": len(problem.instance.offers),
+        "candidates_considered": counts.considered,
+        "candidates_fitting": counts.fitting,
+        "candidates_feasible": counts.feasible,
+        "candidates_undominated": counts.undominated,
+        "candidates_in_program": solved.screened_to,
+        "columns": 0 if solved.program is None else solved.program.columns,
+        "rows": 0 if solved.program is None else len(solved.program.row_low),
+        "seconds": {
+            k: round(v, 4) for k, v in {**problem.seconds, **solved.seconds, **seconds}.items()
+        },
+    }
+
+
+def _catalog(catalog: Catalog) -> dict[str, Any]:
+    return {
+        "id": catalog.id,
+        "observed_at": {k: v.isoformat() for k, v in catalog.observed_at.items()},
+        "offers": len(catalog.offers),
+    }
+
+
+def _without_fleet(
+    problem: Problem, solved: Solved, options: Options, progress: Progress
+) -> Plan:
+    infeasible = solved.result.termination is Termination.INFEASIBLE
+    explanation, begin = None, time.perf_counter()
+    if infeasible and options.explain:
+        progress("finding what to relax")
+        limit = options.time_limit_s * EXPLAIN_SHARE
+        explanation = explain_infeasible(problem, gap=options.gap, time_limit_s=limit)
+    return Plan(
+        status="infeasible" if infeasible else "unknown",
+        workload=problem.workload.to_dict(),
+        catalog=_catalog(problem.catalog),
+        certificate=_certificate(problem, solved, options, None),
+        search=_search(problem, solved, {"explain": time.perf_counter() - begin}),
+        why_not=why_not(problem, None) if options.explain else (),
+        infeasibility=explanation,
+        assumptions=assumptions_of(problem),
+        warnings=warnings_of(problem, None, options.as_of),
+    )
+
+
+def _with_fleet(
+    problem: Problem,
+    solved: Solved,
+    fleet: Fleet,
+    predicted: dict[int, Prediction],
+    options: Options,
+    progress: Progress,
+) -> Plan:
+    cost = float(fleet.cost_usd)
+    pools = pools_of(problem, fleet, predicted)
+    classes = class_figures(problem, fleet, predicted)
+    bare = Plan(
+        status="feasible",
+        workload=problem.workload.to_dict(),
+        catalog=_catalog(problem.catalog),
+        cost_per_hour_usd=cost,
+        gpus=fleet.gpus,
+        gpus_idle=fleet.gpus - sum(p.gpus for p in pools),
+        pools=pools,
+        purchases=purchases_of(fleet),
+    )
+    begin = time.perf_counter()
+    certificate = _certificate(problem, solved, options, bare.to_dict())
+    certified = time.perf_counter()
+    limit = options.time_limit_s * EXPLAIN_SHARE
+    binding, others, left_out = (), (), ()
+    if options.explain:
+        progress("finding what binds")
+        binding = binding_limits(problem, fleet, gap=options.gap, time_limit_s=limit)
+        progress("comparing alternatives")
+        others = alternatives(problem, fleet, gap=options.gap, time_limit_s=limit)
+        left_out = why_not(problem, fleet)
+    seconds = {"certificate": certified - begin, "explain": time.perf_counter() - certified}
+    proven = (
+        solved.result.termination is Termination.GAP_CLOSED
+        and solved.result.gap <= options.gap
+        and certificate["check"]["passed"]
+        and all(c["meets"] for c in classes)
+        and (certificate["second_engine"] or {}).get("agrees") is not False
+    )
+    return Plan(
+        **{
+            **vars(bare),
+            "status": "optimal" if proven else "feasible",
+            "cost_per_million_output_tokens_usd": cost_per_million_output_tokens(problem, cost),
+            "classes": classes,
+            "certificate": certificate,
+            "search": _search(problem, solved, seconds),
+            "binding": binding,
+            "why_not": left_out,
+            "alternatives": others,
+            "assumptions": assumptions_of(problem),
+            "warnings": warnings_of(problem, fleet, options.as_of, classes),
+        }
+    )

@@ -1,0 +1,141 @@
+"""From a workload and a catalogue to an instance of the program."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+from data.catalog import Catalog
+from data.coefficients import CoefficientTable
+from data.errors import WorkloadError
+from model.predict import Deployment
+from solver.candidates import Candidate, CandidateSearch, Search
+from solver.demand import Demand, demands_of
+from solver.instance import Caps, Instance
+from solver.market import allowed_offers, open_market
+from solver.measured import MeasuredCapacity, measured_candidates
+from solver.workload import Workload
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A workload over a catalogue, evaluated and ready to be solved.
+
+    Attributes
+    ----------
+    demands
+        The classes by model; empty when capacities are measured.
+    considered_offers
+        Offers that pass the workload's filters.
+    seconds
+        Wall time of each stage so far.
+    """
+
+    workload: Workload
+    catalog: Catalog
+    coefficients: CoefficientTable
+    instance: Instance
+    demands: tuple[Demand, ...]
+    search: Search
+    considered_offers: int
+    measured: tuple[MeasuredCapacity, ...] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def demand_of(self, model: str) -> Demand:
+        """Return the demand of a model."""
+        return next(d for d in self.demands if d.model == model)
+
+    def deployment(self, candidate: Candidate) -> Deployment:
+        """Return how a replica of a candidate is run, for prediction."""
+        return Deployment(
+            architecture=self.demand_of(candidate.model).architecture,
+            shape=candidate.shape,
+            engine=self.workload.serving.engine,
+            chunk_tokens=self.workload.serving.chunk_tokens,
+            coefficients=self.coefficients,
+            role=candidate.role,
+            network_bytes_per_s=candidate.network_bytes_per_s,
+        )
+
+
+def build_problem(
+    workload: Workload,
+    catalog: Catalog,
+    coefficients: CoefficientTable,
+    *,
+    measured: tuple[MeasuredCapacity, ...] | None = None,
+    prune: bool = True,
+) -> Problem:
+    """Evaluate every candidate of a workload over a catalogue.
+
+    Parameters
+    ----------
+    measured
+        Measured capacities that stand in for the performance model.
+    prune
+        If False, neither offers nor candidates are dropped as dominated.
+
+    Raises
+    ------
+    InputError
+        If the workload names something unknown, or filters leave no offer.
+    """
+    begin = time.perf_counter()
+    strict = measured is None
+    offers = allowed_offers(catalog, workload.hardware, strict=strict)
+    if not offers:
+        raise WorkloadError(_nothing_left(workload))
+    pair = workload.serving.disaggregation != "off" and measured is None
+    market = open_market(offers, pair_locations=pair, prune=prune)
+    demands = demands_of(workload) if measured is None else ()
+    opened = time.perf_counter()
+    if measured is None:
+        search = CandidateSearch(workload, catalog, coefficients, prune=prune)
+        candidates = search.candidates(demands, market)
+        figures = search.search
+    else:
+        candidates, figures = measured_candidates(workload, catalog, measured)
+    hardware = workload.hardware
+    instance = Instance(
+        class_names=tuple(c.name for c in workload.classes),
+        rates_rps=tuple(c.rate_rps for c in workload.classes),
+        candidates=tuple(candidates),
+        offers=market.offers,
+        caps=Caps(
+            max_gpus=hardware.max_gpus,
+            max_cost_per_hour_usd=hardware.max_cost_per_hour_usd,
+            spare_replicas=hardware.spare_replicas,
+            max_quality_loss_pct=workload.precision.max_quality_loss_pct,
+        ),
+    )
+    return Problem(
+        workload=workload,
+        catalog=catalog,
+        coefficients=coefficients,
+        instance=instance,
+        demands=demands,
+        search=figures,
+        considered_offers=market.considered,
+        measured=measured,
+        seconds={"market": opened - begin, "candidates": time.perf_counter() - opened},
+    )
+
+
+def _nothing_left(workload: Workload) -> str:
+    set_filters = [
+        f"hardware.{name}"
+        for name in ("accelerators", "providers", "regions", "pricing")
+        if getattr(workload.hardware, name) is not None
+    ]
+    return f"no offer of the catalogue passes {', '.join(set_filters)} together; widen one of them."
+
+
+def tightened(problem: Problem, factors: dict[int, float]) -> Problem:
+    """Return the problem with the capacities of some candidates (by position) scaled down."""
+    changed = list(problem.instance.candidates)
+    for i, factor in factors.items():
+        rates = tuple(v * factor for v in changed[i].capacity_rps)
+        so_far = changed[i].tightened
+        changed[i] = replace(changed[i], capacity_rps=rates, tightened=so_far * factor)
+    instance = replace(problem.instance, candidates=tuple(changed))
+    return replace(problem, instance=instance)

@@ -1,0 +1,164 @@
+"""Dropping candidates that cannot be part of any fleet cheaper than one already found.
+
+Every replica of candidate c costs at least κ_c, its accelerators at the lowest price per usable
+accelerator of any offer that can hold it; so Σ_o p_o·m_o ≥ Σ_c κ_c·n_c for every feasible plan.
+With s_wc = κ_c·λ_w/μ_wc, the cost of serving all of class w on c in fractional replicas, put
+π_w = min_c s_wc (for split classes, the cheapest pair of prefill and decode at one location
+and KV format). The capacity rows give κ_c·n_c ≥ Σ_w s_wc·x_wc, hence
+
+    cost ≥ Σ_w π_w + Σ_c (κ_c·n_c − Σ_w π_w·x_wc),   each bracket ≥ 0,
+
+and a bracket with n_c ≥ 1 is at least κ_c·(1 − γ_c), γ_c = max_w π_w/s_wc. A candidate with
+Σ_w π_w + κ_c·(1 − γ_c) ≥ U, U the cost of a known fleet, is in no fleet cheaper than U.
+For prefill and decode candidates π_w is split in proportion to the two cheapest halves.
+
+Offers of limited stock A_o may be priced up by any σ_o ≥ 0 (Lagrange multipliers of m_o ≤ A_o):
+Σ_o p_o·m_o ≥ Σ_o (p_o + σ_o)·m_o − Σ_o σ_o·A_o, so the bound holds with κ_c at the raised prices,
+less Σ_o σ_o·A_o. Good multipliers are the duals of a small linear relaxation.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solver.instance import Instance, host_key
+
+Floats = NDArray[np.float64]
+
+NEAR = 0.05
+"""Candidates within this share of the cheapest for some class make up the first fleet."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Fractional prices of an instance.
+
+    Attributes
+    ----------
+    replica_usd
+        κ_c: least cost of one replica (inf if no offer holds it), shape (candidates,).
+    share_usd
+        s_wc: least cost of all of class w on candidate c, shape (classes, candidates).
+    class_usd
+        π_w: least cost of class w (inf if nothing serves it), shape (classes,).
+    allowance_usd
+        The part of π_w that candidate c is measured against, shape (classes, candidates).
+    stock_usd
+        Σ_o σ_o·A_o.
+    """
+
+    replica_usd: Floats
+    share_usd: Floats
+    class_usd: Floats
+    allowance_usd: Floats
+    stock_usd: float
+
+    @property
+    def bound_usd(self) -> float:
+        """Lower bound on the cost of any fleet (USD/h)."""
+        return float(self.class_usd.sum()) - self.stock_usd
+
+
+def fractional_prices(
+    instance: Instance, multipliers: Mapping[int, float] | None = None
+) -> Prices:
+    """Return the fractional prices of an instance.
+
+    Parameters
+    ----------
+    multipliers
+        σ_o ≥ 0 of offers (by position) with limited stock.
+    """
+    candidates = instance.candidates
+    raised = multipliers or {}
+    price = [
+        float(o.price_per_node_hour_usd) + raised.get(i, 0.0)
+        for i, o in enumerate(instance.offers)
+    ]
+    per_key: dict[object, float] = {}
+    replica = np.empty(len(candidates))
+    for i, c in enumerate(candidates):
+        key = host_key(c)
+        if key not in per_key:
+            per_key[key] = min(
+                (
+                    price[i] / (o.gpus_per_node // key.group_size) * key.groups
+                    for i, o in enumerate(instance.offers)
+                    if key.accepts(o)
+                ),
+                default=np.inf,
+            )
+        replica[i] = per_key[key]
+    rates = np.array(instance.rates_rps)[:, None]
+    capacity = np.array([c.capacity_rps for c in candidates]).T
+    link = np.array([c.link_rps for c in candidates]).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        able = np.minimum(capacity, link)
+        share = np.where(able > 0, replica * rates / able, np.inf)
+    share = np.where(np.isnan(share), np.inf, share)
+    classes, allowance = _class_prices(instance, share)
+    stock = sum(s * (instance.offers[i].stock or 0) for i, s in raised.items())
+    return Prices(replica, share, classes, allowance, stock)
+
+
+def _class_prices(instance: Instance, share: Floats) -> tuple[Floats, Floats]:
+    """Return π_w and the part of it that each candidate answers for."""
+    roles = np.array([c.role for c in instance.candidates])
+    whole = roles == "aggregated"
+    best = share[:, whole].min(axis=1, initial=np.inf)
+    pairs: dict[object, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for i, c in enumerate(instance.candidates):
+        if c.role != "aggregated":
+            pairs[c.location, c.shape.kv, c.model][c.role].append(i)
+    halves = {
+        key: {
+            role: share[:, sides[role]].min(axis=1, initial=np.inf)
+            for role in ("prefill", "decode")
+        }
+        for key, sides in pairs.items()
+    }
+    for sides in halves.values():
+        best = np.minimum(best, sides["prefill"] + sides["decode"])
+    allowance = np.repeat(best[:, None], share.shape[1], axis=1)
+    for key, roles_at in pairs.items():
+        total = halves[key]["prefill"] + halves[key]["decode"]
+        for role, members in roles_at.items():
+            with np.errstate(invalid="ignore"):
+                part = np.where(np.isfinite(total), halves[key][role] / total, 0.0)
+                split = np.where(part > 0, best * part, 0.0)
+            allowance[:, members] = np.nan_to_num(split)[:, None]
+    return best, allowance
+
+
+def promising(instance: Instance, prices: Prices, within: float = NEAR) -> Instance:
+    """Return the instance with only candidates that are nearly the cheapest for some class.
+
+    A quick first fleet comes from these.
+    """
+    return _subset(instance, np.nonzero(_best_use(prices) >= 1 - within)[0].tolist())
+
+
+def _best_use(prices: Prices) -> Floats:
+    """Return γ_c = max_w π_w/s_wc of each candidate, 0 for those that serve nothing."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.where(
+            np.isfinite(prices.share_usd), prices.allowance_usd / prices.share_usd, 0.0
+        )
+    return np.asarray(np.nan_to_num(ratio).max(axis=0, initial=0.0), dtype=float)
+
+
+def screened(instance: Instance, prices: Prices, known_usd: float) -> Instance:
+    """Return the instance without candidates that no fleet cheaper than `known_usd` can use."""
+    best_use = _best_use(prices)
+    spare = prices.replica_usd * (1 - np.minimum(best_use, 1.0))
+    keep = np.nonzero(prices.bound_usd + spare < known_usd)[0]
+    return _subset(instance, keep.tolist())
+
+
+def _subset(instance: Instance, keep: list[int]) -> Instance:
+    return replace(instance, candidates=tuple(instance.candidates[i] for i in keep))

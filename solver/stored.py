@@ -1,0 +1,40 @@
+"""Reading stored plan documents."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+from data.tables import read_text
+from solver.plan import SCHEMA
+
+REQUIRED = ("status", "cost_per_hour_usd", "pools", "purchases", "workload", "gpus")
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """Return the plan document stored at `path`, with a fleet in it.
+
+    Raises
+    ------
+    InputError
+        If the file is not a plan document, or its plan has no fleet to check.
+    """
+    text = read_text(path, "plan")
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}, line {error.lineno}: not valid JSON ({error.msg}); is the file cut short?"
+        ) from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply to be a plan.") from None
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise InputError(f"{path}: is not a plan document (schema {SCHEMA!r} is missing).")
+    missing = [k for k in REQUIRED if k not in document]
+    if missing:
+        raise InputError(f"{path}: the plan document lacks {missing[0]!r}.")
+    if not document["pools"]:
+        raise InputError(f"{path}: the plan is {document['status']}; it has no fleet to check.")
+    return document
