@@ -1,0 +1,1 @@
+"""How people reach minfleet: the command line."""

@@ -85,7 +85,9 @@ def _pools(out: Console, plan: Plan) -> None:
     )  # fmt: skip
     for p in plan.pools:
         predicted = p.predicted or {}
-        layout = f"TP{p.tp}" + (f" PP{p.pp}" if p.pp > 1 else "") + (f" EP{p.ep}" if p.ep > 1 else "")
+        layout = (
+            f"TP{p.tp}" + (f" PP{p.pp}" if p.pp > 1 else "") + (f" EP{p.ep}" if p.ep > 1 else "")
+        )
         role = "" if p.role == "aggregated" else f" {p.role}"
         utilization = predicted.get("utilization")
         table.add_row(
@@ -105,7 +107,9 @@ def _pools(out: Console, plan: Plan) -> None:
 
 def _shares(serves: Mapping[str, float]) -> str:
     shown = [f"{n} {s:.0%}" if s < 0.9995 else n for n, s in serves.items()]
-    return ", ".join(shown) if len(shown) <= 4 else f"{', '.join(shown[:3])} and {len(shown) - 3} more"
+    return (
+        ", ".join(shown) if len(shown) <= 4 else f"{', '.join(shown[:3])} and {len(shown) - 3} more"
+    )
 
 
 def _milliseconds(value: float | None) -> str:
@@ -189,7 +193,8 @@ def _alternatives(out: Console, plan: Plan) -> None:
     out.print("[bold]Other plans[/]")
     for a in plan.alternatives:
         pools = ", ".join(
-            f"{p['replicas']} × {p['accelerator']} TP{p['tp']}" + (f" {p['role']}" if p["role"] != "aggregated" else "")
+            f"{p['replicas']} × {p['accelerator']} TP{p['tp']}"
+            + (f" {p['role']}" if p["role"] != "aggregated" else "")
             for p in a["pools"][:4]
         )
         more = f" and {len(a['pools']) - 4} more" if len(a["pools"]) > 4 else ""

@@ -1,0 +1,1 @@
+"""Facts: accelerators, offers, model architectures, coefficients, and how to read them."""

@@ -174,7 +174,7 @@ def _same_machine(catalog: Catalog, as_of: dt.date) -> Iterator[Finding]:
 
 
 def _providers(catalog: Catalog, as_of: dt.date) -> Iterator[Finding]:
-    """Provider names that differ in letter case only, so that a filter finds one of them."""
+    """Find provider names that differ in letter case only, so that a filter misses one."""
     for spelled in _grouped_names(catalog.providers):
         if len(spelled) > 1:
             yield Finding(

@@ -186,8 +186,8 @@ def _largest_load(station: Station, limits: Limits) -> Floats:
         tolerances={"xatol": 0.0, "xrtol": _PRECISION, "fatol": 0.0, "frtol": 0.0},
         maxiter=100,
     )
-    (left, right), (f_left, _) = found.bracket, found.f_bracket
-    answer[index] = np.where(f_left <= 0, left, right)
+    (left, right), (_, f_right) = found.bracket, found.f_bracket
+    answer[index] = np.where(f_right <= 0, right, left)
     return answer
 
 

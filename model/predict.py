@@ -72,7 +72,7 @@ class Prediction:
     ----------
     ttft_ms, tpot_ms
         Percentile → value over the classes of the mix, the slowest class counting. Prefill
-        pools have no TPOT; the TTFT of a decode pool is its hand-over alone.
+        pools have no TPOT; the TTFT of a decode pool runs from the hand-over to its first step.
     classes
         Class name → values at the class's own percentile.
     step

@@ -177,6 +177,8 @@ def _attention(c: _Config, kind: str) -> Attention:
         raise InputError(f"{c.name}: num_attention_heads must be at least 1.")
     head_dim = c.number("head_dim", hidden // heads)
     kv_heads = c.number("num_key_value_heads", heads)
+    if not kv_heads:
+        raise InputError(f"{c.name}: num_key_value_heads must be at least 1.")
     if c.family == "falcon" and c.get("multi_query") and not c.get("new_decoder_architecture"):
         kv_heads = 1
     gate = 2 if c.family in ("qwen3_next", "qwen3_5_moe", "qwen3_5_moe_text") else 1
@@ -281,6 +283,11 @@ def _mlp(c: _Config, sparse: bool) -> Mlp:
         params = matrices * hidden * width + (width + hidden if bias else 0)
         return Mlp(float(params), 0, 0, 0.0, float(width))
     experts, top_k = c.number("experts"), c.number("top_k")
+    if not 1 <= top_k <= experts:
+        raise InputError(
+            f"{c.name}: its config sends a token to {top_k} of {experts} experts; "
+            f"the number must lie between 1 and {experts}."
+        )
     width = c.number("moe_intermediate_size", dense_width)
     expert = matrices * hidden * width
     if c.family == "gpt_oss":

@@ -79,6 +79,7 @@ class Replicas:
     collective_token_s: Floats
     hop_s: Floats
     hop_token_s: Floats
+    network_efficiency: Floats
     memory_bytes: Floats
     usable_bytes: Floats
     weight_bytes: Floats
@@ -204,6 +205,7 @@ def build_replicas(
         weight_bytes=weight["stored"],
         workspace_bytes=chunk_tokens * width * ACTIVATION_BYTES + logits,
         reserve_bytes=coefficient("engine_reserve_gb") * 1e9,
+        network_efficiency=coefficient("network_efficiency"),
         pipeline_loss=1 + coefficient("pp_bubble") * (pp - 1) / pp,
         error_band_pct=coefficient("error_band_pct"),
         experts=float(architecture.routing[0]),

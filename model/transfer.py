@@ -13,9 +13,6 @@ from model.traffic import RequestClass
 
 Floats = NDArray[np.float64]
 
-NETWORK_EFFICIENCY = 0.7
-"""Share of the network rate that KV transfers reach; see coefficient ``network_efficiency``."""
-
 
 def prompt_kv_bytes(r: Replicas, classes: Sequence[RequestClass]) -> Floats:
     """Return the cache bytes of each class's mean prompt, all ranks together.
@@ -43,5 +40,5 @@ def handover_s(r: Replicas, classes: Sequence[RequestClass], bandwidth: Floats) 
     rc = r.column()
     tail = np.array([c.isl.quantile(c.percentile / 100) for c in classes])
     size = kv_bytes(rc, tail) * rc.tp * rc.pp
-    rate = np.asarray(bandwidth, dtype=float)[:, None] * NETWORK_EFFICIENCY
+    rate = np.asarray(bandwidth, dtype=float)[:, None] * rc.network_efficiency
     return np.where(rate > 0, size / np.maximum(rate, 1e-9), np.inf)

@@ -1,0 +1,1 @@
+"""The solver: what to buy, and how far it is proven."""

@@ -6,16 +6,11 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from solver.candidates import (
-    BATCH_CAPS,
-    E2E_TTFT_SHARE,
-    HANDOVER_SHARE,
-    PIPELINE_DEGREES,
-    weight_formats,
-)
 from solver.fleet import Fleet
+from solver.layouts import BATCH_CAPS, PIPELINE_DEGREES, weight_formats
 from solver.market import CROSS_NODE_MIN_GBPS
 from solver.problem import Problem
+from solver.role_limits import E2E_TTFT_SHARE, HANDOVER_SHARE
 
 STALE_DAYS = 90
 """Prices older than this are warned of."""
@@ -87,11 +82,14 @@ def warnings_of(
     )
     if unverified and problem.measured is None:
         found.append(
-            f"some figures of {', '.join(unverified)} are unverified "
-            "(see 'minfleet catalog show')"
+            f"some figures of {', '.join(unverified)} are unverified (see 'minfleet catalog show')"
         )
     return tuple(found)
 
 
 def _tightened(fleet: Fleet) -> list[Any]:
-    return [c for i, c in enumerate(fleet.instance.candidates) if i in fleet.replicas and c.tightened < 1]
+    return [
+        c
+        for i, c in enumerate(fleet.instance.candidates)
+        if i in fleet.replicas and c.tightened < 1
+    ]

@@ -6,45 +6,39 @@ meet only in the program's node rows, so that a thousand prices do not multiply 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.accelerators import Accelerator
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable
-from data.offers import Offer
 from data.precision import precisions, weight_loss_pct
-from model.admission import Limits, admissible, admissible_in_tier, limits_of
+from model.admission import Limits, admissible, admissible_in_tier
 from model.architecture import Architecture
 from model.kv_cache import with_caps
-from model.replicas import Replicas, build_replicas
+from model.replicas import Replicas
 from model.service import Operation
 from model.shape import Shape
 from model.traffic import RequestClass
-from model.transfer import handover_s, prompt_kv_bytes
+from model.transfer import prompt_kv_bytes
 from solver.demand import Demand
-from solver.dominance import not_outpaced, undominated
-from solver.market import CROSS_NODE_MIN_GBPS, Location, Market, location_of
-from solver.workload import PrecisionSpec, Workload
+from solver.dominance import undominated
+from solver.layouts import (
+    BATCH_CAPS,
+    PREFILL_CAP,
+    Site,
+    lay_out,
+    quality_loss_pct,
+    sites_of,
+    weight_formats,
+)
+from solver.market import Location, Market
+from solver.role_limits import role_limits
+from solver.workload import Workload
 
 Floats = NDArray[np.float64]
-
-BATCH_CAPS = (16, 64, 256, 512)
-"""Batch caps tried for aggregated and decode pools."""
-
-PREFILL_CAP = 32
-"""Batch cap of prefill pools; they hold each sequence for one prompt only."""
-
-PIPELINE_DEGREES = (1, 2, 4)
-
-HANDOVER_SHARE = 0.2
-"""Share of the TTFT target kept for the hand-over: KV arrival, decode slot and first step."""
-
-E2E_TTFT_SHARE = 0.5
-"""Share of an end-to-end target that the TTFT may take when prefill and decode are split."""
 
 
 @dataclass(frozen=True)
@@ -129,113 +123,6 @@ class Miss:
     target: float
 
 
-@dataclass(frozen=True)
-class Site:
-    """An accelerator where it can be had.
-
-    Attributes
-    ----------
-    sizes
-        Accelerators per node on offer.
-    cross_node_gbps
-        Slowest network of its largest nodes, if pipelines may cross them.
-    network_bytes_per_gpu
-        Network share of one accelerator (bytes/s; 0 where none is known).
-    caches
-        KV formats to try; None for all that the accelerator runs.
-    """
-
-    accelerator: Accelerator
-    sizes: tuple[int, ...]
-    cross_node_gbps: float | None
-    network_bytes_per_gpu: float = 0.0
-    caches: tuple[str, ...] | None = None
-
-
-def sites_of(catalog: Catalog, offers: Iterable[Offer]) -> list[Site]:
-    """Return each accelerator on offer with its node sizes, in order of name."""
-    by_chip: dict[str, list[Offer]] = {}
-    for o in offers:
-        by_chip.setdefault(o.accelerator, []).append(o)
-    sites = []
-    for name in sorted(by_chip):
-        group = by_chip[name]
-        largest = max(o.gpus_per_node for o in group)
-        fast = [
-            o.network_gbps
-            for o in group
-            if o.gpus_per_node == largest
-            and o.network_gbps is not None
-            and o.network_gbps >= CROSS_NODE_MIN_GBPS
-        ]
-        known = [o.network_gbps / o.gpus_per_node for o in group if o.network_gbps is not None]
-        sites.append(
-            Site(
-                accelerator=catalog.accelerators[name],
-                sizes=tuple(sorted({o.gpus_per_node for o in group})),
-                cross_node_gbps=min(fast) if fast else None,
-                network_bytes_per_gpu=min(known) / 8 * 1e9 if known else 0.0,
-            )
-        )
-    return sites
-
-
-def shapes_of(
-    architecture: Architecture, site: Site, precision: PrecisionSpec, role: str
-) -> list[Shape]:
-    """Return the configurations of a model on an accelerator, without batch caps.
-
-    TP is a power of two that divides the heads and fits a node. Aggregated replicas may also be
-    pipelines, whose stages share a node, or fill nodes of the largest size over a network of
-    at least `CROSS_NODE_MIN_GBPS`. Expert parallelism is tried at the TP degree beside none.
-    """
-    chip, largest = site.accelerator, max(site.sizes)
-    heads = architecture.query_heads
-    weights = [w for w in weight_formats(architecture, precision) if w in chip.weight_formats]
-    caches = [k for k in precision.kv if k in (site.caches or chip.kv_formats)]
-    degrees = [t for t in (1, 2, 4, 8, 16) if t <= largest and heads % t == 0]
-    stages = PIPELINE_DEGREES if role == "aggregated" else (1,)
-    layouts = [(t, p, False) for t in degrees for p in stages if t * p <= largest]
-    if site.cross_node_gbps is not None and degrees and role == "aggregated":
-        layouts += [(degrees[-1], p, True) for p in PIPELINE_DEGREES[1:]]
-    experts = architecture.routing[0]
-    return [
-        Shape(chip, w, k, t, p, e, BATCH_CAPS[0], crosses, site.cross_node_gbps or 0.0)
-        for t, p, crosses in layouts
-        for e in ((1, t) if experts and t > 1 and experts % t == 0 else (1,))
-        for w in weights
-        for k in caches
-    ]
-
-
-def weight_formats(architecture: Architecture, precision: PrecisionSpec) -> list[str]:
-    """Return the weight formats a plan may use for a model.
-
-    By default bf16, fp8, int4 and the format the checkpoint was published in, but none wider
-    than needed: a wider format than the published one only costs memory.
-    """
-    if precision.weights is not None:
-        return list(dict.fromkeys(precision.weights))
-    wanted = ["bf16", "fp8", "int4", architecture.native_precision]
-    return list(dict.fromkeys(wanted))
-
-
-def quality_loss_pct(shape: Shape, architecture: Architecture) -> float:
-    """Return the quality lost by a configuration against the published checkpoint (percent)."""
-    kv = precisions()["kv", shape.kv].loss_pct
-    return weight_loss_pct(shape.weights, architecture.native_precision) + kv
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Shapes of one role at one set of sites, evaluated together."""
-
-    role: str
-    shapes: list[Shape]
-    network: Floats
-    places: list[tuple[Location, ...]]
-
-
 class CandidateSearch:
     """Evaluates every configuration of every model of a workload.
 
@@ -304,38 +191,30 @@ class CandidateSearch:
         places: Sequence[tuple[Location, ...]],
     ) -> list[Candidate]:
         """Return the undominated candidates of one model and role."""
-        shapes, network, where = [], [], []
-        for site, locations in zip(sites, places, strict=True):
-            for shape in shapes_of(demand.architecture, site, self.workload.precision, role):
-                shapes.append(shape)
-                network.append(site.network_bytes_per_gpu * shape.gpus)
-                where.append(locations)
+        precision = self.workload.precision
+        layouts = lay_out(
+            demand.architecture,
+            tuple(sites),
+            tuple(weight_formats(demand.architecture, precision)),
+            tuple(precision.kv),
+            role,
+            self.workload.serving.engine,
+            self.workload.serving.chunk_tokens,
+            self.coefficients,
+            drop_outpaced=self.prune,
+            loss_matters=self.loss_matters,
+        )
+        shapes = layouts.shapes
         if not shapes:
             return []
-        base = build_replicas(
-            demand.architecture,
-            shapes,
-            engine=self.workload.serving.engine,
-            coefficients=self.coefficients,
-            chunk_tokens=self.workload.serving.chunk_tokens,
-        )
-        self.search.considered += len(shapes) * (1 if role == "prefill" else len(BATCH_CAPS))
-        if self.prune:
-            loss = np.array([quality_loss_pct(s, demand.architecture) for s in shapes])
-            kept = not_outpaced(
-                shapes,
-                base,
-                np.array(network),
-                where,
-                loss if self.loss_matters else np.zeros_like(loss),
-                match_kv=role != "aggregated",
-            )
-            shapes, where = [shapes[i] for i in kept], [where[i] for i in kept]
-            network, base = [network[i] for i in kept], base.take(kept)
+        where = [places[i] for i in layouts.site]
         caps = (PREFILL_CAP,) if role == "prefill" else BATCH_CAPS
-        index, cap, replicas = with_caps(base, demand.classes, caps, demand.architecture.vocab)
+        self.search.considered += layouts.considered * len(caps)
+        index, cap, replicas = with_caps(
+            layouts.replicas, demand.classes, caps, demand.architecture.vocab
+        )
         self.search.fitting += len(index)
-        bandwidth = np.array(network)[index]
+        bandwidth = layouts.network[index]
         limits = role_limits(demand.classes, replicas, bandwidth, role, self.workload)
         alone = admissible(replicas, demand.classes, limits, role)
         if role == "aggregated":
@@ -424,9 +303,7 @@ class CandidateSearch:
     ) -> Floats:
         members = list(tier)
         part = Operation(**{k: v[:, members] for k, v in vars(alone).items()})
-        spread = {
-            k: v[:, members] if np.ndim(v) == 2 else v for k, v in vars(limits).items()
-        }
+        spread = {k: v[:, members] if np.ndim(v) == 2 else v for k, v in vars(limits).items()}
         classes = [demand.classes[i] for i in members]
         rates = np.zeros((replicas.size, len(demand.classes)))
         rates[:, members] = admissible_in_tier(replicas, classes, Limits(**spread), role, part)
@@ -472,54 +349,7 @@ def _nearest_miss(c: RequestClass, alone: Operation, rows: NDArray[np.intp], k: 
     return Miss(c.name, name, float(figures[worst, best]), float(targets[worst]))
 
 
-def role_limits(
-    classes: Sequence[RequestClass],
-    replicas: Replicas,
-    bandwidth: Floats,
-    role: str,
-    workload: Workload,
-) -> Limits:
-    """Return the limits of a role under a workload; see `pool_limits`."""
-    utilization = workload.serving.max_utilization
-    return pool_limits(classes, replicas, bandwidth, role, utilization)
-
-
-def pool_limits(
-    classes: Sequence[RequestClass],
-    replicas: Replicas,
-    bandwidth: Floats,
-    role: str,
-    max_utilization: float,
-) -> Limits:
-    """Return the limits of a role, arrays of shape (replicas, classes).
-
-    When prefill and decode are split, the TTFT target T (or `E2E_TTFT_SHARE` of an end-to-end
-    target, if that is shorter) is shared: the prefill pool answers for (1 − h)·T less the time
-    its network needs for the prompt's KV; the decode pool for h·T less the time its own network
-    needs, with h = `HANDOVER_SHARE`. Both times are counted, which can only be pessimistic.
-    """
-    whole = limits_of(classes, max_utilization)
-    shape = (replicas.size, len(classes))
-    if role == "aggregated":
-        spread = [np.broadcast_to(v, shape) for v in (whole.ttft_s, whole.tpot_s, whole.e2e_s)]
-        return Limits(*spread, utilization=whole.utilization)
-    first = np.minimum(whole.ttft_s, E2E_TTFT_SHARE * whole.e2e_s)
-    travel = handover_s(replicas, classes, bandwidth)
-    never = np.full(shape, np.inf)
-    if role == "prefill":
-        return Limits((1 - HANDOVER_SHARE) * first - travel, never, never, whole.utilization)
-    rest = np.where(np.isinf(whole.e2e_s), np.inf, whole.e2e_s - (1 - HANDOVER_SHARE) * first)
-    return Limits(
-        ttft_s=HANDOVER_SHARE * first - travel,
-        tpot_s=np.broadcast_to(whole.tpot_s, shape),
-        e2e_s=np.broadcast_to(rest, shape) - np.where(np.isinf(rest), 0.0, travel),
-        utilization=whole.utilization,
-    )
-
-
-def _spread(
-    values: Floats, index: Sequence[int], total: int, default: float
-) -> tuple[float, ...]:
+def _spread(values: Floats, index: Sequence[int], total: int, default: float) -> tuple[float, ...]:
     full = np.full(total, default)
     full[list(index)] = values
     return tuple(full.tolist())

@@ -25,10 +25,11 @@ from model.service import Operation
 from model.shape import Shape
 from model.transfer import prompt_kv_bytes
 from solver.assemble import prediction_document
-from solver.candidates import quality_loss_pct, role_limits
 from solver.demand import Demand, demands_of
+from solver.layouts import quality_loss_pct
 from solver.market import allowed_accelerators
 from solver.measured import MeasuredCapacity
+from solver.role_limits import role_limits
 from solver.workload import Workload
 
 LOAD_TOLERANCE = Fraction(1, 10**6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from data.errors import WorkloadError
@@ -104,9 +105,7 @@ def demands_of(workload: Workload) -> tuple[Demand, ...]:
         by_model.setdefault(key, []).append(number)
         place = "model" if spec.model is None else f"classes.{spec.name}.model"
         references.setdefault(key, (reference, place))
-    return tuple(
-        _demand(workload, key, *references[key], index) for key, index in by_model.items()
-    )
+    return tuple(_demand(workload, key, *references[key], index) for key, index in by_model.items())
 
 
 def _demand(
@@ -150,14 +149,12 @@ def tiers_of(classes: Sequence[RequestClass]) -> tuple[tuple[int, ...], ...]:
     return tuple(found)
 
 
-def _by_length(
-    classes: Sequence[RequestClass], tier: tuple[int, ...]
-) -> list[tuple[int, ...]]:
+def _by_length(classes: Sequence[RequestClass], tier: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Split a tier at the widest gap between its prompt lengths, if that is wide enough."""
     order = sorted(tier, key=lambda i: classes[i].isl.mean)
     gaps = [
         (classes[b].isl.mean / classes[a].isl.mean, cut)
-        for cut, (a, b) in enumerate(zip(order, order[1:], strict=False), start=1)
+        for cut, (a, b) in enumerate(pairwise(order), start=1)
     ]
     if not gaps or max(gaps)[0] < LENGTH_GAP:
         return []

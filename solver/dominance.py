@@ -116,8 +116,8 @@ def not_outpaced(
         beats = (terms[:, None, :] <= terms[None, :, :]).all(axis=2)
         order = np.arange(len(members))
         earlier = order[:, None] < order[None, :]
-        beaten = (beats & (~(beats & beats.T) | earlier)).any(axis=0)
-        kept += [m for m, out in zip(members, beaten, strict=True) if not out]
+        beaten = np.asarray((beats & (~(beats & beats.T) | earlier)).any(axis=0))
+        kept += [members[i] for i in np.nonzero(~beaten)[0]]
     return np.array(sorted(kept), dtype=np.intp)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data.accelerators import canonical_accelerator, shipped_accelerators
-from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
+from data.coefficients import load_coefficients, shipped_coefficients
 from data.errors import InputError
 from data.precision import compute_format
 from model.admission import Limits, admissible
@@ -23,8 +23,9 @@ from model.shape import Shape
 from model.step_time import StepTerms, attention_prefill_s, decode_terms, prefill_work_s
 from model.traffic import RequestClass
 from solver.assemble import prediction_document, rounded
-from solver.candidates import quality_loss_pct
 from solver.demand import load_architecture
+from solver.layouts import quality_loss_pct
+from solver.role_limits import pool_limits
 
 
 @dataclass(frozen=True)
@@ -230,8 +231,6 @@ def _class(request: Request) -> RequestClass:
 
 
 def _admissible(r: Replicas, cls: RequestClass, request: Request) -> float:
-    from solver.candidates import pool_limits
-
     bandwidth = np.array([request.network_gbps / 8 * 1e9])
     limits: Limits = pool_limits([cls], r, bandwidth, request.role, request.max_utilization)
     return float(admissible(r, [cls], limits, request.role).rate_rps[0, 0])

@@ -70,7 +70,7 @@ def define_variables(model: Model, instance: Instance) -> None:
 
 
 def define_cost(model: Model, instance: Instance) -> None:
-    """min Σ_o p_o·m_o."""
+    """Min Σ_o p_o·m_o."""
     prices = [float(o.price_per_node_hour_usd) for o in instance.offers]
     model.cost = pyo.Objective(expr=pyo.quicksum(prices[o] * model.m[o] for o in model.m))
 

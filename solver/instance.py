@@ -88,6 +88,19 @@ class Instance:
     caps: Caps = field(default_factory=Caps)
 
     @cached_property
+    def offers_of(self) -> dict[str, tuple[int, ...]]:
+        """Accelerator → positions of its offers."""
+        found: dict[str, list[int]] = {}
+        for i, o in enumerate(self.offers):
+            found.setdefault(o.accelerator, []).append(i)
+        return {name: tuple(positions) for name, positions in found.items()}
+
+    def fitting(self, key: HostKey) -> tuple[int, ...]:
+        """Return the positions of the offers whose nodes can hold replicas of `key`."""
+        nearby = self.offers_of.get(key.accelerator, ())
+        return tuple(i for i in nearby if key.accepts(self.offers[i]))
+
+    @cached_property
     def hosts(self) -> dict[HostKey, tuple[tuple[int, ...], tuple[int, ...]]]:
         """Host keys with the candidates (positions) they hold and the offers (positions) they fit.
 
@@ -98,7 +111,7 @@ class Instance:
             members.setdefault(host_key(c), []).append(i)
         found = {}
         for key, group in members.items():
-            fitting = tuple(j for j, o in enumerate(self.offers) if key.accepts(o))
+            fitting = self.fitting(key)
             if fitting:
                 found[key] = (tuple(group), fitting)
         return found

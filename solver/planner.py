@@ -133,9 +133,7 @@ def plan(
     return _with_fleet(problem, solved, solved.fleet, predicted, options, progress)
 
 
-def _solve(
-    problem: Problem, options: Options
-) -> tuple[Problem, Solved, dict[int, Prediction]]:
+def _solve(problem: Problem, options: Options) -> tuple[Problem, Solved, dict[int, Prediction]]:
     """Solve; where the mix of a pool misses a target, tighten the pool and solve again."""
     for round_ in range(TIGHTENING_ROUNDS + 1):
         solved = cheapest_fleet(
@@ -154,14 +152,12 @@ def _solve(
     raise AssertionError("the loop returns in its last round")
 
 
-def _misses(
-    problem: Problem, fleet: Fleet, predicted: dict[int, Prediction]
-) -> dict[int, float]:
+def _misses(problem: Problem, fleet: Fleet, predicted: dict[int, Prediction]) -> dict[int, float]:
     """Return, for candidates whose mix misses a target, the factor to tighten them by."""
     figures = class_figures(problem, fleet, predicted)
     late = {str(f["name"]): f for f in figures if not f["meets"]}
     positions = {id(c): i for i, c in enumerate(problem.instance.candidates)}
-    factors = {}
+    factors: dict[int, float] = {}
     for w, c in fleet.shares:
         name = fleet.instance.class_names[w]
         if name not in late:
@@ -214,7 +210,8 @@ def _certificate(
 def _second_opinion(solved: Solved, options: Options) -> dict[str, Any]:
     from solver.engines.cpsat import bound_cpsat
 
-    assert solved.program is not None and solved.result.objective is not None
+    assert solved.program is not None
+    assert solved.result.objective is not None
     second: EngineResult = bound_cpsat(
         solved.program,
         gap=options.gap / 2,
@@ -263,9 +260,7 @@ def _catalog(catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def _without_fleet(
-    problem: Problem, solved: Solved, options: Options, progress: Progress
-) -> Plan:
+def _without_fleet(problem: Problem, solved: Solved, options: Options, progress: Progress) -> Plan:
     infeasible = solved.result.termination is Termination.INFEASIBLE
     explanation, begin = None, time.perf_counter()
     if infeasible and options.explain:
@@ -310,7 +305,9 @@ def _with_fleet(
     certificate = _certificate(problem, solved, options, bare.to_dict())
     certified = time.perf_counter()
     limit = options.time_limit_s * EXPLAIN_SHARE
-    binding, others, left_out = (), (), ()
+    binding: tuple[dict[str, Any], ...] = ()
+    others: tuple[dict[str, Any], ...] = ()
+    left_out: tuple[dict[str, Any], ...] = ()
     if options.explain:
         progress("finding what binds")
         binding = binding_limits(problem, fleet, gap=options.gap, time_limit_s=limit)

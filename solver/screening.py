@@ -64,9 +64,7 @@ class Prices:
         return float(self.class_usd.sum()) - self.stock_usd
 
 
-def fractional_prices(
-    instance: Instance, multipliers: Mapping[int, float] | None = None
-) -> Prices:
+def fractional_prices(instance: Instance, multipliers: Mapping[int, float] | None = None) -> Prices:
     """Return the fractional prices of an instance.
 
     Parameters
@@ -77,8 +75,7 @@ def fractional_prices(
     candidates = instance.candidates
     raised = multipliers or {}
     price = [
-        float(o.price_per_node_hour_usd) + raised.get(i, 0.0)
-        for i, o in enumerate(instance.offers)
+        float(o.price_per_node_hour_usd) + raised.get(i, 0.0) for i, o in enumerate(instance.offers)
     ]
     per_key: dict[object, float] = {}
     replica = np.empty(len(candidates))
@@ -87,9 +84,8 @@ def fractional_prices(
         if key not in per_key:
             per_key[key] = min(
                 (
-                    price[i] / (o.gpus_per_node // key.group_size) * key.groups
-                    for i, o in enumerate(instance.offers)
-                    if key.accepts(o)
+                    price[j] / (instance.offers[j].gpus_per_node // key.group_size) * key.groups
+                    for j in instance.fitting(key)
                 ),
                 default=np.inf,
             )

@@ -89,7 +89,9 @@ def _program(
     rows += [(flow, 0.0, 0.0) for flow in flows.values()]
     allowed = instance.caps.max_quality_loss_pct
     if allowed is not None:
-        rows += [(loss, -np.inf, allowed) for loss in losses.values() if max(loss.values()) > allowed]
+        rows += [
+            (loss, -np.inf, allowed) for loss in losses.values() if max(loss.values()) > allowed
+        ]
     data, at, on = [], [], []
     for i, (entries, _, _) in enumerate(rows):
         for j, v in entries.items():

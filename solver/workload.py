@@ -23,8 +23,6 @@ from pydantic import (
 from data.errors import WorkloadError, nearest
 from data.tables import parse_yaml, read_text
 
-SCHEMA = "minfleet/workload/v1"
-
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Tokens = Annotated[float, Field(ge=1, le=10_000_000, allow_inf_nan=False)]
 Milliseconds = Annotated[float, Field(gt=0, le=86_400_000, allow_inf_nan=False)]
@@ -150,7 +148,7 @@ class Serving(_Strict):
 class Workload(_Strict):
     """What is to be served. See the module's page in the documentation for each field."""
 
-    schema_: Literal["minfleet/workload/v1"] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["minfleet/workload/v1"] = Field(default="minfleet/workload/v1", alias="schema")
     model: ModelReference
     classes: Annotated[list[ClassSpec], Field(min_length=1, max_length=1000)]
     sla: Sla = Sla()
@@ -205,8 +203,7 @@ class Workload(_Strict):
         """
         if not isinstance(content, Mapping):
             raise WorkloadError(
-                f"{place}: must be a mapping with 'model' and 'classes', "
-                f"not {_kind(content)}."
+                f"{place}: must be a mapping with 'model' and 'classes', not {_kind(content)}."
             )
         content = dict(content)
         if content.get("trace") is not None:

@@ -47,7 +47,7 @@ def bound_cpsat(
     from ortools.sat.python import cp_model
 
     begin = time.perf_counter()
-    model, objective = _model(program)
+    model = _model(program)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 1
@@ -67,8 +67,8 @@ def bound_cpsat(
     return EngineResult("cp-sat", Termination.LIMIT, best_known, bound, None, wall_s)
 
 
-def _model(program: Program) -> tuple[Any, Any]:
-    """Return the CP-SAT relaxation of a program and its objective (in 1e-6 USD/h, floored)."""
+def _model(program: Program) -> Any:
+    """Return the CP-SAT relaxation of a program; its objective is in 1e-6 USD/h, floored."""
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
@@ -91,7 +91,7 @@ def _model(program: Program) -> tuple[Any, Any]:
     weights = [int(np.floor(c * _MICRO_USD + 1e-6)) for c in program.cost]
     objective = sum(w * v for w, v in zip(weights, variables, strict=True) if w)
     model.minimize(objective)
-    return model, objective
+    return model
 
 
 def _finite_bound(program: Program) -> int:

@@ -100,9 +100,7 @@ def _load(program: Program) -> highspy.Highs:
     return highs
 
 
-def _result(
-    highs: highspy.Highs, program: Program, gap: float, wall_s: float
-) -> EngineResult:
+def _result(highs: highspy.Highs, program: Program, gap: float, wall_s: float) -> EngineResult:
     status, info = highs.getModelStatus(), highs.getInfo()
     if status in (_STATUS.kInfeasible, _STATUS.kUnboundedOrInfeasible):
         return EngineResult("highs", Termination.INFEASIBLE, None, np.inf, None, wall_s)

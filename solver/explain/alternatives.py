@@ -64,9 +64,7 @@ def alternatives(
     return tuple(sorted(found, key=lambda a: float(str(a["cost_per_hour_usd"]))))
 
 
-def _cheapest_part(
-    kind: Kind, gap: float, time_limit_s: float
-) -> tuple[Fleet | None, str, bool]:
+def _cheapest_part(kind: Kind, gap: float, time_limit_s: float) -> tuple[Fleet | None, str, bool]:
     best: Fleet | None = None
     winner, proven = "", True
     for bound, name, part in kind.parts:

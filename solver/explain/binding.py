@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from data.catalog import Catalog
 from solver.engines.result import Termination
 from solver.fleet import Fleet, cheapest_fleet
+from solver.instance import Instance
 from solver.problem import Problem, build_problem
-from solver.workload import Hardware, Serving, Workload
+from solver.workload import Workload
 
 SLA_STEP = 1.25
 """Latency targets are relaxed by this factor to see what they are worth."""
@@ -29,8 +29,26 @@ class Relaxation:
     name: str
     start: Any
     to: Any
-    workload: Workload
-    catalog: Catalog
+    instance: Callable[[Problem], Instance]
+
+
+def _evaluated(workload: Workload) -> Callable[[Problem], Instance]:
+    """Return how to evaluate a relaxed workload anew."""
+
+    def build(problem: Problem) -> Instance:
+        return build_problem(workload, problem.catalog, problem.coefficients).instance
+
+    return build
+
+
+def _with_caps(**changes: Any) -> Callable[[Problem], Instance]:
+    """Return how to lift limits of the fleet; what replicas do stays the same."""
+
+    def build(problem: Problem) -> Instance:
+        caps = replace(problem.instance.caps, **changes)
+        return replace(problem.instance, caps=caps)
+
+    return build
 
 
 def binding_limits(
@@ -41,13 +59,10 @@ def binding_limits(
     Each is relaxed alone (latency targets by a quarter, filters and caps lifted, one more node
     of each exhausted stock) and the program solved again.
     """
-    if problem.measured is not None:
-        return ()
     cost = float(fleet.cost_usd)
     found = []
-    for relaxed in relaxations(problem.workload, problem.catalog, fleet):
-        again = build_problem(relaxed.workload, relaxed.catalog, problem.coefficients)
-        solved = cheapest_fleet(again.instance, gap=gap, time_limit_s=time_limit_s)
+    for relaxed in relaxations(problem, fleet):
+        solved = cheapest_fleet(relaxed.instance(problem), gap=gap, time_limit_s=time_limit_s)
         if solved.fleet is None:
             continue
         saved = cost - float(solved.fleet.cost_usd)
@@ -66,19 +81,19 @@ def binding_limits(
     return tuple(sorted(found, key=lambda b: (-float(b["worth_per_hour_usd"]), str(b["limit"]))))
 
 
-def relaxations(
-    workload: Workload, catalog: Catalog, fleet: Fleet | None
-) -> Iterator[Relaxation]:
+def relaxations(problem: Problem, fleet: Fleet) -> Iterator[Relaxation]:
     """Yield every limit that is set, relaxed alone."""
-    yield from _targets(workload, catalog)
-    yield from _hardware(workload, catalog)
-    if workload.serving.disaggregation != "auto":
-        serving = workload.serving.model_copy(update={"disaggregation": "auto"})
-        changed = _with(workload, serving=serving)
-        now = workload.serving.disaggregation
-        yield Relaxation("serving.disaggregation", now, "auto", changed, catalog)
-    if fleet is not None:
-        yield from _stocks(workload, catalog, fleet)
+    workload = problem.workload
+    if problem.measured is None:
+        yield from _targets(workload)
+        yield from _filters(workload)
+        if workload.serving.disaggregation != "auto":
+            serving = workload.serving.model_copy(update={"disaggregation": "auto"})
+            now = workload.serving.disaggregation
+            changed = _evaluated(_with(workload, serving=serving))
+            yield Relaxation("serving.disaggregation", now, "auto", changed)
+    yield from _caps(workload)
+    yield from _stocks(fleet)
 
 
 def _with(workload: Workload, **blocks: Any) -> Workload:
@@ -87,14 +102,14 @@ def _with(workload: Workload, **blocks: Any) -> Workload:
     return changed
 
 
-def _targets(workload: Workload, catalog: Catalog) -> Iterator[Relaxation]:
+def _targets(workload: Workload) -> Iterator[Relaxation]:
     for name in ("ttft_ms", "tpot_ms", "e2e_ms"):
         changed = relaxed_target(workload, name, SLA_STEP)
         if changed is not None:
             start = getattr(workload.sla, name)
             to = None if start is None else start * SLA_STEP
             label = f"sla.{name}" if start is not None else f"classes[].sla.{name}"
-            yield Relaxation(label, start, to, changed, catalog)
+            yield Relaxation(label, start, to, _evaluated(changed))
 
 
 def relaxed_target(workload: Workload, name: str, factor: float) -> Workload | None:
@@ -113,43 +128,49 @@ def relaxed_target(workload: Workload, name: str, factor: float) -> Workload | N
     return _with(workload, sla=sla, classes=classes) if touched else None
 
 
-def _hardware(workload: Workload, catalog: Catalog) -> Iterator[Relaxation]:
+def _filters(workload: Workload) -> Iterator[Relaxation]:
     hardware = workload.hardware
     lifted: dict[str, Any] = {
         name: None
-        for name in ("accelerators", "providers", "regions", "max_gpus", "max_cost_per_hour_usd")
+        for name in ("accelerators", "providers", "regions")
         if getattr(hardware, name) is not None
     }
-    if hardware.spare_replicas:
-        lifted["spare_replicas"] = 0
     if "spot" not in hardware.pricing:
         lifted["pricing"] = [*hardware.pricing, "spot"]
     for name, to in lifted.items():
-        changed: Hardware = hardware.model_copy(update={name: to})
+        changed = _with(workload, hardware=hardware.model_copy(update={name: to}))
         start = getattr(hardware, name)
-        relaxed = _with(workload, hardware=changed)
-        yield Relaxation(f"hardware.{name}", start, to, relaxed, catalog)
-    if workload.serving.max_utilization < 1:
-        more = round(min(1.0, workload.serving.max_utilization + 0.05), 4)
-        serving: Serving = workload.serving.model_copy(update={"max_utilization": more})
+        yield Relaxation(f"hardware.{name}", start, to, _evaluated(changed))
+    if "max_utilization" in workload.serving.model_fields_set:
         start = workload.serving.max_utilization
-        relaxed = _with(workload, serving=serving)
-        yield Relaxation("serving.max_utilization", start, more, relaxed, catalog)
+        more = round(min(1.0, start + 0.05), 4)
+        serving = workload.serving.model_copy(update={"max_utilization": more})
+        changed = _with(workload, serving=serving)
+        yield Relaxation("serving.max_utilization", start, more, _evaluated(changed))
 
 
-def _stocks(workload: Workload, catalog: Catalog, fleet: Fleet) -> Iterator[Relaxation]:
+def _caps(workload: Workload) -> Iterator[Relaxation]:
+    hardware = workload.hardware
+    for name in ("max_gpus", "max_cost_per_hour_usd"):
+        start = getattr(hardware, name)
+        if start is not None:
+            yield Relaxation(f"hardware.{name}", start, None, _with_caps(**{name: None}))
+    if hardware.spare_replicas:
+        start = hardware.spare_replicas
+        yield Relaxation("hardware.spare_replicas", start, 0, _with_caps(spare_replicas=0))
+
+
+def _stocks(fleet: Fleet) -> Iterator[Relaxation]:
     for o, nodes in fleet.nodes.items():
         offer = fleet.instance.offers[o]
         if offer.stock is None or nodes < offer.stock:
             continue
-        more = tuple(
-            replace(x, stock=offer.stock + 1) if x.offer_id == offer.offer_id else x
-            for x in catalog.offers
-        )
-        yield Relaxation(
-            f"stock of {offer.offer_id}",
-            offer.stock,
-            offer.stock + 1,
-            workload,
-            catalog.with_offers(more),
-        )
+
+        def one_more(problem: Problem, wanted: str = offer.offer_id) -> Instance:
+            offers = tuple(
+                replace(x, stock=(x.stock or 0) + 1) if x.offer_id == wanted else x
+                for x in problem.instance.offers
+            )
+            return replace(problem.instance, offers=offers)
+
+        yield Relaxation(f"stock of {offer.offer_id}", offer.stock, offer.stock + 1, one_more)

@@ -40,7 +40,9 @@ def why_not(problem: Problem, fleet: Fleet | None) -> tuple[dict[str, Any], ...]
         elif name not in offered_anywhere:
             entry |= _line("no_offer", "no offer in the catalogue")
         elif name not in offered:
-            entry |= _line("filtered", "its offers do not pass the provider, region or pricing filters")
+            entry |= _line(
+                "filtered", "its offers do not pass the provider, region or pricing filters"
+            )
         elif name in costs:
             entry |= _dearer(costs[name], fleet)
         else:

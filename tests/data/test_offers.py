@@ -1,0 +1,161 @@
+"""Offers: what a row means, and which rows are refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from data.accelerators import shipped_accelerators
+from data.errors import CatalogError, UnknownNameError
+from data.offers import (
+    MAX_USD_PER_GPU_HOUR,
+    load_offers,
+    parse_offer,
+    price_problem,
+    shipped_offers,
+)
+from data.tables import Row
+
+KNOWN = shipped_accelerators()
+CELLS = {
+    "offer_id": "a",
+    "provider": "acme",
+    "region": "eu",
+    "accelerator": "h100_sxm",
+    "gpus_per_node": "8",
+    "price_per_node_hour_usd": "20.10",
+    "pricing": "on_demand",
+    "observed_at": "2026-07-01",
+    "source": "quote",
+}
+
+
+def parse(**changes: str):
+    return parse_offer(Row("f, line 2", {**CELLS, **changes}), KNOWN)
+
+
+def test_the_least_a_row_needs():
+    offer = parse()
+    assert offer.price_per_node_hour_usd == Decimal("20.10")
+    assert offer.price_per_gpu_hour_usd == pytest.approx(2.5125)
+    assert (offer.stock, offer.network_gbps, offer.term_months) == (None, None, None)
+    assert (offer.min_nodes, offer.currency, offer.interruptible) == (1, "USD", False)
+    assert offer.observed_at == dt.date(2026, 7, 1)
+
+
+def test_what_the_other_columns_mean():
+    offer = parse(
+        stock="0",
+        pricing="committed",
+        term_months="12",
+        upfront_usd="1000.5",
+        min_nodes="2",
+        interruptible="TRUE",
+        available_from="2026-01-01",
+        available_until="2026-12-31",
+        currency="usd",
+        network_gbps="400",
+    )
+    assert (offer.stock, offer.term_months, offer.min_nodes) == (0, 12, 2)
+    assert offer.upfront_usd == Decimal("1000.5")
+    assert offer.interruptible is True
+    assert offer.available_until == dt.date(2026, 12, 31)
+    assert (offer.currency, offer.network_gbps) == ("USD", 400)
+    assert parse(pricing="spot").interruptible is True
+    assert parse(pricing="spot", interruptible="false").interruptible is False
+
+
+def test_aliases_become_catalogue_names():
+    assert parse(accelerator="NVIDIA-H100-80GB-HBM3").accelerator == "h100_sxm"
+    with pytest.raises(UnknownNameError, match="did you mean 'h100_sxm'"):
+        parse(accelerator="h100_sxn")
+    row = Row("f, line 2", {**CELLS, "accelerator": "my_chip"})
+    assert parse_offer(row, KNOWN, strict=False).accelerator == "my_chip"
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "part"),
+    [
+        ("price_per_node_hour_usd", "", "is empty; a number is required"),
+        ("price_per_node_hour_usd", "0", "out of bounds"),
+        ("price_per_node_hour_usd", "-3", "out of bounds"),
+        ("price_per_node_hour_usd", "nan", "not a finite number"),
+        ("price_per_node_hour_usd", "inf", "not a finite number"),
+        ("price_per_node_hour_usd", "3.10 EUR", "is not a number"),
+        ("price_per_node_hour_usd", "0.01", "less than their electricity"),
+        ("price_per_node_hour_usd", "72000", "above any price ever listed"),
+        ("currency", "EUR", "'EUR' is not USD"),
+        ("gpus_per_node", "0", "out of bounds"),
+        ("gpus_per_node", "2.5", "not a whole number"),
+        ("gpus_per_node", "", "is empty"),
+        ("pricing", "reserved", "not one of on_demand, spot, committed"),
+        ("stock", "-1", "out of bounds"),
+        ("stock", "many", "is not a number"),
+        ("min_nodes", "0", "out of bounds"),
+        ("network_gbps", "0", "out of bounds"),
+        ("upfront_usd", "-1", "out of bounds"),
+        ("interruptible", "maybe", "not true or false"),
+        ("observed_at", "", "is empty"),
+        ("observed_at", "03/08/2026", "write it as YYYY-MM-DD"),
+        ("available_until", "soon", "is not a date"),
+        ("source", "", "is empty"),
+        ("provider", "", "is empty"),
+        ("offer_id", "", "is empty"),
+    ],
+)
+def test_a_wrong_cell_is_named(column, cell, part):
+    with pytest.raises(CatalogError, match=part) as caught:
+        parse(**{column: cell})
+    assert str(caught.value).startswith(f"f, line 2, column {column}: ")
+
+
+def test_a_cent_for_a_b200_is_refused():
+    with pytest.raises(CatalogError, match="less than their electricity"):
+        parse(accelerator="b200_sxm", gpus_per_node="1", price_per_node_hour_usd="0.01")
+
+
+def test_a_price_is_bounded_even_where_the_power_is_unknown():
+    unpowered = next(a for a in KNOWN.values() if a.tdp_w is None)
+    assert "electricity" in price_problem(0.001, 1, unpowered)
+    assert "electricity" in price_problem(0.001, 1, None)
+    assert price_problem(0.5, 1, None) == ""
+
+
+@given(st.floats(1e-6, 1e6), st.integers(1, 72), st.sampled_from(sorted(KNOWN)))
+def test_sane_prices_are_an_interval(price, gpus, name):
+    """Between two sane prices there is no insane one, and none beyond the bounds is sane."""
+    problem = price_problem(price, gpus, KNOWN[name])
+    assume(not problem)
+    assert price / gpus <= MAX_USD_PER_GPU_HOUR
+    assert not price_problem(min(2 * price, MAX_USD_PER_GPU_HOUR * gpus), gpus, KNOWN[name])
+
+
+def test_an_id_given_twice_names_both_rows(offers_file):
+    path = offers_file({}, {"region": "us"})
+    with pytest.raises(CatalogError) as caught:
+        load_offers(path, KNOWN)
+    assert f"{path}, line 3, column offer_id" in str(caught.value)
+    assert f"already used at {path}, line 2" in str(caught.value)
+
+
+def test_yaml_and_csv_give_the_same_offers(offers_file, tmp_path):
+    import yaml
+
+    from_csv = load_offers(offers_file({}), KNOWN)
+    path = tmp_path / "offers.yaml"
+    cells = {**CELLS, "offer_id": from_csv[0].offer_id, "source": "quote 17"}
+    cells["price_per_node_hour_usd"] = "20.00"
+    path.write_text(yaml.safe_dump({"offers": [cells]}))
+    assert load_offers(path, KNOWN) == from_csv
+
+
+def test_shipped_ids_are_the_four_names():
+    from data.importers import offer_id
+
+    for offer in shipped_offers():
+        own = offer_id(offer.provider, offer.region, offer.instance_type, offer.pricing)
+        assert offer.offer_id == own
