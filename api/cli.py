@@ -50,7 +50,7 @@ class _LazyGroup(MinfleetGroup):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="minfleet")
 def main() -> None:
-    """Find the cheapest fleet of accelerators that serves an LLM workload within its targets.
+    r"""Find the cheapest fleet of accelerators that serves an LLM workload within its targets.
 
     \b
     minfleet plan examples/chat-70b.yaml

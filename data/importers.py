@@ -307,9 +307,9 @@ def write_offers(path: Path, offers: Iterable[Offer]) -> None:
 
 
 def _cell(value: object) -> str:
-    """Write a field of an offer as the cell that reads back as the same."""
+    """Write a field of an offer as the cell that reads back as the same, on one line."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return f"{value:f}" if isinstance(value, Decimal) else " ".join(str(value).splitlines())

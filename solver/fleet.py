@@ -109,12 +109,19 @@ def cheapest_fleet(
     seconds = {"screening": time.perf_counter() - begin}
     begin = time.perf_counter()
     left = max(time_limit_s - seconds["screening"], 0.1)
-    last = _attempt(rest, gap, left, start=first)
+    last = first
+    if servable(rest):
+        last = _attempt(rest, gap, left, start=first)
     seconds["solve"] = time.perf_counter() - begin
-    floor = last.result.bound
+    floor = last.result.bound if last is not first else np.inf
     if first.result.objective is not None:
         floor = min(floor, first.result.objective)
     return _solved(_cheaper(first, last), max(floor, prices.bound_usd), seconds, gap)
+
+
+def servable(instance: Instance) -> bool:
+    """Whether every class has a candidate that some offer can hold."""
+    return bool(np.isfinite(fractional_prices(instance).class_usd).all())
 
 
 FIRST_SHARE = 0.2

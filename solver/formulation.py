@@ -86,14 +86,18 @@ def _by_class(model: Model, instance: Instance, roles: tuple[str, ...]) -> dict[
 def define_serve_all(model: Model, instance: Instance) -> None:
     """Σ_{c aggregated} x_wc + Σ_{c prefill} x_wc = 1 for every class w.
 
-    What prefill pools take on, decode pools finish: see `define_handover`.
+    What prefill pools take on, decode pools finish: see `define_handover`. A class that nothing
+    serves gets a row that cannot hold.
     """
     starts = _by_class(model, instance, ("aggregated", "prefill"))
 
     def rule(_: Model, w: int) -> Any:
-        served = pyo.quicksum(model.x[w, c] for c in starts[w])
-        return served == 1 if starts[w] else pyo.Constraint.Infeasible
+        if not starts[w]:
+            return model.nobody == 1
+        return pyo.quicksum(model.x[w, c] for c in starts[w]) == 1
 
+    if any(not starts[w] for w in range(len(instance.class_names))):
+        model.nobody = pyo.Var(bounds=(0, 0))
     model.serve_all = pyo.Constraint(range(len(instance.class_names)), rule=rule)
 
 

@@ -35,7 +35,7 @@ from solver.workload import Workload
 TIGHTENING_ROUNDS = 8
 """How often a pool whose mix misses a target is tightened before the plan says so."""
 
-SECOND_ENGINE_WORK = 0.5
+SECOND_ENGINE_WORK = 0.15
 """CP-SAT's deterministic time for a second opinion."""
 
 EXPLAIN_SHARE = 0.1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from solver.formulation import formulate
 from solver.instance import Instance
@@ -78,30 +78,50 @@ class Program:
 
 def compile_program(instance: Instance) -> Program:
     """Formulate an instance in Pyomo and compile it to sparse arrays."""
-    from pyomo.core.expr.numvalue import value
-    from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
+    import pyomo.environ as pyo
+    from pyomo.repn.linear import LinearRepnVisitor
+    from scipy.sparse import csr_array
 
     model = formulate(instance)
-    form = LinearStandardFormCompiler().write(model, mixed_form=True)
-    sense = np.array([row.bound_type for row in form.rows])
-    right = np.asarray(form.rhs, dtype=float)
-    columns = form.columns
-    kinds, keys = [], []
-    for column in columns:
-        kinds.append(column.parent_component().local_name)
-        index = column.index()
-        keys.append(index if isinstance(index, tuple) else (index,))
-    low = [-np.inf if c.lb is None else float(value(c.lb)) for c in columns]
-    high = [np.inf if c.ub is None else float(value(c.ub)) for c in columns]
+    columns = list(model.component_data_objects(pyo.Var))
+    position = {id(column): j for j, column in enumerate(columns)}
+    visitor = LinearRepnVisitor({})
+    cost = np.zeros(len(columns))
+    for j, weight in _linear(visitor, model.cost.expr, position):
+        cost[j] = weight
+    data, at, starts = [], [], [0]
+    low, high, names = [], [], []
+    for row in model.component_data_objects(pyo.Constraint, active=True):
+        for j, weight in _linear(visitor, row.body, position):
+            at.append(j)
+            data.append(weight)
+        starts.append(len(at))
+        low.append(-np.inf if row.lower is None else float(pyo.value(row.lower)))
+        high.append(np.inf if row.upper is None else float(pyo.value(row.upper)))
+        names.append(row.parent_component().local_name)
+    keys = [c.index() for c in columns]
     return Program(
-        cost=np.asarray(form.c.todense(), dtype=float).reshape(-1),
-        matrix=sparse.csr_array(form.A),
-        row_low=np.where(sense == 1, -np.inf, right),
-        row_high=np.where(sense == -1, np.inf, right),
-        col_low=np.array(low),
-        col_high=np.array(high),
+        cost=cost,
+        matrix=csr_array(
+            (np.array(data, dtype=float), np.array(at, dtype=np.int32), np.array(starts)),
+            shape=(len(names), len(columns)),
+        ),
+        row_low=np.array(low),
+        row_high=np.array(high),
+        col_low=np.array([-np.inf if c.lb is None else float(c.lb) for c in columns]),
+        col_high=np.array([np.inf if c.ub is None else float(c.ub) for c in columns]),
         integer=np.array([not c.is_continuous() for c in columns]),
-        kind=np.array(kinds),
-        key=tuple(keys),
-        row_names=tuple(r.constraint.parent_component().local_name for r in form.rows),
+        kind=np.array([c.parent_component().local_name for c in columns]),
+        key=tuple(k if isinstance(k, tuple) else (k,) for k in keys),
+        row_names=tuple(names),
     )
+
+
+def _linear(visitor: Any, expression: Any, position: dict[int, int]) -> Iterator[tuple[int, float]]:
+    """Yield (column, weight) of a linear expression without constant."""
+    terms = visitor.walk_expression(expression)
+    assert terms.nonlinear is None
+    assert not terms.constant
+    for variable, weight in terms.linear.items():
+        if weight:
+            yield position[variable], float(weight)

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 import numpy as np
-from scipy import sparse
 
 from data.errors import EngineError
 from solver.engines.highs import solve_highs
@@ -59,6 +58,8 @@ def balanced_shares(instance: Instance, replicas: Mapping[int, int]) -> Shares:
 def _program(
     instance: Instance, replicas: Mapping[int, int], columns: list[tuple[int, int]]
 ) -> Program:
+    from scipy.sparse import csr_array
+
     spare = instance.caps.spare_replicas
     rows: list[tuple[dict[int, float], float, float]] = []
     last = len(columns)
@@ -101,7 +102,7 @@ def _program(
     size = last + 1
     return Program(
         cost=cost,
-        matrix=sparse.csr_array((data, (at, on)), shape=(len(rows), size)),
+        matrix=csr_array((data, (at, on)), shape=(len(rows), size)),
         row_low=np.array([low for _, low, _ in rows]),
         row_high=np.array([high for _, _, high in rows]),
         col_low=np.zeros(size),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api.commands import fleets, formulas
+from api.commands.split import split
 from api.errors import MinfleetGroup
 from api.output import Section, json_option, num, option, price, show, usd
 
@@ -187,5 +188,6 @@ for command in (
     formulas.tokens,
     formulas.speculative,
     formulas.allreduce,
+    split,
 ):
     stack.add_command(command)

@@ -8,12 +8,16 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from data.errors import InputError
+from solver.candidates import Miss
 from solver.engines.result import Termination
 from solver.explain.binding import relaxed_target
 from solver.fleet import Fleet, cheapest_fleet
 from solver.instance import Caps, Instance
 from solver.problem import Problem, build_problem
+from solver.screening import fractional_prices
 from solver.workload import Workload
 
 TARGET_STEPS = (1.1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100)
@@ -39,8 +43,9 @@ def explain_infeasible(problem: Problem, *, gap: float, time_limit_s: float) -> 
 def _conflicts(problem: Problem) -> list[dict[str, Any]]:
     """Name the classes that nothing can serve, with the nearest miss."""
     found: list[dict[str, Any]] = []
+    served = fractional_prices(problem.instance).class_usd
     for w, name in enumerate(problem.instance.class_names):
-        if any(c.capacity_rps[w] > 0 for c in problem.instance.candidates):
+        if np.isfinite(served[w]):
             continue
         misses = [
             (m, chip)
@@ -65,10 +70,25 @@ def _conflicts(problem: Problem) -> list[dict[str, Any]]:
                 "sentence": (
                     f"class {name}: even an idle replica misses the {label} target of "
                     f"{miss.target:,.6g} ms; the nearest, on {chip}, takes {miss.best:,.4g} ms"
+                    + _per_token(problem, w, miss)
                 ),
             }
         )
     return found
+
+
+def _per_token(problem: Problem, w: int, miss: Miss) -> str:
+    """Say what an end-to-end target leaves for each token: more replicas do not help it."""
+    osl = problem.workload.classes[w].osl
+    if miss.limit != "e2e_ms" or osl is None:
+        return ""
+    tokens = osl if isinstance(osl, float) else osl.mean
+    first = min(problem.workload.sla.ttft_ms or 0.1 * miss.target, 0.1 * miss.target)
+    left = (miss.target - first) / max(tokens - 1, 1)
+    return (
+        f". {tokens:,.0f} tokens within {miss.target:,.6g} ms leave about {left:.1f} ms a token; "
+        "neither batching nor more replicas shorten one request"
+    )
 
 
 def _relaxations(

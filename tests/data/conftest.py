@@ -30,7 +30,9 @@ def offers_file(tmp_path: Path) -> Callable[..., Path]:
         rows = [{**OFFER, **change} for change in changes or ({},)]
         path = tmp_path / name
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(k for r in rows for k in r)))
+            writer = csv.DictWriter(
+                file, fieldnames=list(dict.fromkeys(k for r in rows for k in r))
+            )
             writer.writeheader()
             writer.writerows(rows)
         return path

@@ -144,7 +144,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch):
 
     hub = types.SimpleNamespace(hf_hub_download=download)
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    with pytest.raises(InputError, match="cannot be fetched .* \\(ConnectionError\\); give"):
+    with pytest.raises(InputError, match=r"cannot be fetched .* \(ConnectionError\); give"):
         find_model("acme/Chat-9B")
 
 
