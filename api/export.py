@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
+from api.write import check_writable, write_atomically
 from data.catalog import Catalog
 from data.coefficients import load_coefficients, shipped_coefficients
 from data.errors import InputError
@@ -13,6 +15,19 @@ from solver.problem import build_problem
 from solver.workload import Workload
 
 FORMATS = (".lp", ".mps")
+
+
+def check_export(path: Path) -> None:
+    """Refuse a path that the program could not be written to.
+
+    Raises
+    ------
+    InputError
+        If its ending is not one of `FORMATS`, or it cannot be written.
+    """
+    if path.suffix not in FORMATS:
+        raise InputError(f"{path}: the ending must be {' or '.join(FORMATS)}.")
+    check_writable(path)
 
 
 def export_program(
@@ -29,15 +44,14 @@ def export_program(
     InputError
         If the ending is another one, or the file cannot be written.
     """
-    if path.suffix not in FORMATS:
-        raise InputError(f"{path}: the ending must be {' or '.join(FORMATS)}.")
+    check_export(path)
     problem = build_problem(
         workload,
         catalog,
         load_coefficients(coefficients) if coefficients else shipped_coefficients(),
         measured=load_measured(measured) if measured else None,
     )
-    try:
-        formulate(problem.instance).write(str(path), io_options={"symbolic_solver_labels": True})
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}).") from None
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / f"program{path.suffix}"
+        formulate(problem.instance).write(str(draft), io_options={"symbolic_solver_labels": True})
+        write_atomically(path, draft.read_text("utf-8"))

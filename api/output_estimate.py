@@ -2,93 +2,104 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from api.output import console
+from api.lines import Lines
+from api.output import num
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from model.predict import Prediction
     from solver.estimate import Estimate
+
+MEMORY = {
+    "reported": "reported by the driver",
+    "usable": "usable by the engine",
+    "weights": "- weights",
+    "workspace": "- workspace",
+    "reserve": "- engine reserve",
+    "kv": "= left for the KV cache",
+}
 
 TERMS = {
     "engine": "engine: scheduler, sampling",
-    "layers": "layers: launches and small kernels",
-    "weights": "weights streamed from memory",
-    "compute": "matrix products",
+    "layers": "layers: launches, small kernels",
+    "weights": "weights streamed from memory *",
+    "compute": "matrix products *",
     "kv": "KV cache read",
     "collectives": "collectives between TP ranks",
     "hops": "pipeline hops",
-    "total": "one decode step",
+    "total": "= one step (of * the larger)",
 }
 
 
 def show_estimate(estimate: Estimate) -> None:
     """Print an estimate."""
-    out = console()
-    shape, request = estimate.shape, estimate.request
-    pipeline = f" PP{shape.pp}" if shape.pp > 1 else ""
-    out.print(
-        f"\n[bold]{estimate.architecture.name}[/] on {shape.gpus} × {shape.accelerator.name}, "
-        f"TP{shape.tp}{pipeline}, weights {shape.weights}, KV {shape.kv}, {request.engine}, "
-        f"{request.role}"
-    )
-    out.print(
-        f"products at the {estimate.compute} rate, quality loss {estimate.quality_loss_pct:g} %, "
-        f"{estimate.architecture.params_total / 1e9:,.2f} B parameters "
-        f"({estimate.architecture.params_active / 1e9:,.2f} B active)"
-    )
+    out = Lines()
+    _headline(out, estimate)
     _memory(out, estimate)
-    if not estimate.fits:
-        tokens = request.isl + request.osl
-        out.print(f"[bold red]Does not fit[/]: not even one sequence of {tokens:,.0f} tokens.")
+    if estimate.fits:
+        _steps(out, estimate)
+        _load(out, estimate)
         return
-    _steps(out, estimate)
-    _load(out, estimate)
-
-
-def _memory(out: Console, estimate: Estimate) -> None:
-    m = estimate.memory_gb
-    out.print("[bold]Memory of each accelerator[/] (GB)")
-    out.print(
-        f"      {m['reported']:.2f} reported, {m['usable']:.2f} usable "
-        f"- {m['weights']:.2f} weights - {m['workspace']:.2f} workspace "
-        f"- {m['reserve']:.2f} engine = {m['kv']:.2f} for KV"
-    )
-    out.print(
-        f"      {estimate.kv_bytes_per_token:,.0f} bytes of KV a token over all ranks; "
-        f"room for {estimate.kv_capacity_tokens:,.0f} tokens"
+    tokens = estimate.request.isl + estimate.request.osl
+    out.line()
+    out.text(
+        f"Does not fit: not even one sequence of {tokens:,.0f} tokens. Give it more accelerators "
+        "(--tp) or narrower weights (--weights fp8, int4).",
+        style="bold red",
     )
 
 
-def _steps(out: Console, estimate: Estimate) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+def _headline(out: Lines, estimate: Estimate) -> None:
+    shape, request, a = estimate.shape, estimate.request, estimate.architecture
+    degrees = f"TP{shape.tp}" + "".join(
+        f" {name}{value}" for name, value in (("PP", shape.pp), ("EP", shape.ep)) if value > 1
+    )
+    out.text(
+        f"{a.name} on {shape.gpus} × {shape.accelerator.name}, {degrees}, {request.role}",
+        style="bold",
+    )
+    active = "" if a.params_active == a.params_total else f" ({a.params_active / 1e9:,.2f} active)"
+    out.text(
+        f"{a.params_total / 1e9:,.2f}{active} billion parameters in {shape.weights}, "
+        f"KV in {shape.kv}, products at the {estimate.compute} rate, "
+        f"quality loss {estimate.quality_loss_pct:g}%, {request.engine}"
+    )
 
+
+def _memory(out: Lines, estimate: Estimate) -> None:
+    out.title("Memory of each accelerator")
+    out.table(
+        ("", "GB"), [(label, f"{estimate.memory_gb[key]:.2f}") for key, label in MEMORY.items()]
+    )
+    out.text(
+        f"room for {estimate.kv_capacity_tokens:,.0f} tokens; a token takes "
+        f"{estimate.kv_bytes_per_token:,.0f} bytes over all ranks"
+    )
+
+
+def _steps(out: Lines, estimate: Estimate) -> None:
     from solver.estimate import step_ms
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("decode step (ms)")
-    table.add_column("1 sequence", justify="right")
     assert estimate.idle_step is not None
-    idle = step_ms(estimate.idle_step)
-    loaded = None if estimate.prediction is None else step_ms(estimate.prediction.step)
-    if loaded is not None and estimate.prediction is not None:
-        seen = min(estimate.prediction.concurrency + 1, estimate.prediction.slots)
-        table.add_column(f"{seen:,.1f} sequences", justify="right")
-    for key, label in TERMS.items():
-        cells = [label if key != "total" else f"[bold]{label}[/] (weights or products, not both)"]
-        cells += [f"{column[key]:.3f}" for column in (idle, loaded) if column is not None]
-        table.add_row(*cells)
-    out.print(table)
-    prefill = " + ".join(f"{v:.1f} ms {k}" for k, v in estimate.prefill_ms.items())
-    out.print(f"Prefill of {estimate.request.isl:,.0f} tokens adds {prefill} to its steps.")
+    p = estimate.prediction
+    columns = [step_ms(estimate.idle_step)]
+    head = ["", "1 sequence"]
+    if p is not None and estimate.request.role != "prefill":
+        columns.append(step_ms(p.step))
+        head.append(f"{min(p.concurrency + 1, p.slots):,.1f} sequences")
+    out.title("One decode step (ms)")
+    rows = [(label, *(f"{column[key]:,.3f}" for column in columns)) for key, label in TERMS.items()]
+    out.table(head, rows)
+    prefill = " + ".join(f"{v:,.1f} ms {k}" for k, v in estimate.prefill_ms.items())
+    out.text(f"Prefilling {estimate.request.isl:,.0f} tokens adds {prefill} to its steps.")
 
 
-def _load(out: Console, estimate: Estimate) -> None:
+def _load(out: Lines, estimate: Estimate) -> None:
     request, p = estimate.request, estimate.prediction
     targets = [
-        f"{name} {value:g} ms"
+        f"{name} {num(value)} ms"
         for name, value in (
             ("TTFT", request.ttft_ms),
             ("TPOT", request.tpot_ms),
@@ -97,18 +108,33 @@ def _load(out: Console, estimate: Estimate) -> None:
         if value is not None
     ]
     limits = f"{', '.join(targets)} at p{request.percentile:g}"
+    out.line()
     if estimate.admissible_rps:
-        out.print(f"[bold]Admits {estimate.admissible_rps:.4g} requests/s[/] within {limits}.")
+        admits = f"{estimate.admissible_rps:.4g} requests/s"
+        out.text(f"Admits {admits} within {limits}.", style="bold")
     else:
-        out.print(f"[bold red]Admits nothing[/]: even idle it misses {limits}.")
-    if p is None:
-        return
-    out.print(
+        out.text(f"Admits nothing: even idle it misses {limits}.", style="bold red")
+    if p is not None:
+        _figures(out, p)
+
+
+def _figures(out: Lines, p: Prediction) -> None:
+    out.text(
         f"At {p.rate_rps:.4g} requests/s: {p.output_tokens_per_s:,.0f} output tokens/s, "
         f"{p.concurrency:.1f} sequences decoding of {p.slots} slots, utilisation "
-        f"{p.utilization:.0%}, KV {p.kv_occupancy:.0%} full (latencies ±{p.error_band_pct:g} %)"
+        f"{p.utilization:.0%}, KV {p.kv_occupancy:.0%} full."
     )
-    for name, figures in (("TTFT", p.ttft_ms), ("TPOT", p.tpot_ms)):
-        if figures:
-            shown = ", ".join(f"{k} {v:,.1f} ms" for k, v in figures.items())
-            out.print(f"      {name}: {shown}")
+    names = tuple(p.ttft_ms)
+    rows = [
+        (f"{name} (ms)", *(_figure(v) for v in figures.values()))
+        for name, figures in (("TTFT", p.ttft_ms), ("TPOT", p.tpot_ms))
+        if figures
+    ]
+    out.line()
+    out.table((f"latency ±{p.error_band_pct:g}%", *names), rows)
+    if not all(math.isfinite(v) for v in p.ttft_ms.values()):
+        out.text("More than it can serve: the queue grows without end.", style="bold red")
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.1f}" if math.isfinite(value) else "∞"

@@ -1,32 +1,47 @@
-"""A plan on one screen: cost first, then pools, proof, what binds, what else there is."""
+"""A plan on one screen: cost first, then pools, proof, what binds, what else there is.
+
+Lines are laid out for 80 columns; what is longer wraps under its own beginning.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from api.output import console
+from api.lines import NO_BREAK, Lines
+from api.output import UNKNOWN, usd
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from solver.plan import Plan, Pool
 
-    from solver.plan import Plan
-
-LEFT_OUT_SHOWN = 6
+LEFT_OUT_SHOWN = 5
 """Accelerators left out that are listed; the document has all."""
 
+POOLS_SHOWN = 4
+"""Layouts of another plan that are listed."""
+
 SENTENCE = {
-    "optimal": "[bold green]Proven: no cheaper fleet exists[/]",
-    "feasible": "[bold yellow]Not proven: a cheaper fleet may exist[/]",
-    "infeasible": "[bold red]Proven: no fleet meets the workload within its limits[/]",
-    "unknown": "[bold yellow]No fleet and no proof in the time given[/]",
+    "optimal": ("Proven: no cheaper fleet exists.", "bold green"),
+    "feasible": ("Not proven: a cheaper fleet may exist.", "bold yellow"),
+    "infeasible": ("Proven: no fleet meets the workload within its limits.", "bold red"),
+    "unknown": ("No fleet and no proof in the time given.", "bold yellow"),
 }
+"""Status → what it means, and the style it is printed in."""
+
+INFORMATIVE = ("dearer", "misses_target", "does_not_fit")
+"""Reasons for leaving an accelerator out that say something about the accelerator."""
 
 
 def show_plan(plan: Plan, name: str) -> None:
-    """Print a plan for people."""
-    out = console()
+    """Print a plan for people.
+
+    Parameters
+    ----------
+    name
+        What to call the workload: its file.
+    """
+    out = Lines()
     _headline(out, plan, name)
     if plan.pools:
         _pools(out, plan)
@@ -37,202 +52,237 @@ def show_plan(plan: Plan, name: str) -> None:
     _binding(out, plan)
     _alternatives(out, plan)
     _left_out(out, plan)
-    for warning in plan.warnings:
-        out.print(f"[yellow]![/] {warning}.")
+    if plan.warnings:
+        out.line()
+        out.rows((("!", f"{w}.") for w in plan.warnings), style="yellow")
 
 
-def money(value: float) -> str:
-    """Write dollars: cents where they matter."""
-    return f"${value:,.2f}"
-
-
-def _headline(out: Console, plan: Plan, name: str) -> None:
-    out.print()
-    if plan.cost_per_hour_usd is None:
-        out.print(f"[bold]{name}[/]: {SENTENCE[plan.status]}.")
-        return
-    per_token = plan.cost_per_million_output_tokens_usd
-    parts = [
-        f"[bold]{money(plan.cost_per_hour_usd)} an hour[/]",
-        f"{money(plan.cost_per_month_usd or 0.0)} a month",
-    ]
-    if per_token is not None:
-        parts.append(f"${per_token:,.3g} per million output tokens")
-    idle = f", {plan.gpus_idle} of them idle" if plan.gpus_idle else ""
-    parts.append(f"{plan.gpus} GPU{'s' if plan.gpus != 1 else ''}{idle}")
-    out.print(" · ".join(parts))
-    rates = sum(c["rate_rps"] for c in plan.workload["classes"])
-    out.print(f"serves {rates:,.6g} requests/s of [bold]{name}[/]. {SENTENCE[plan.status]}.")
-
-
-def _table(headings: Iterable[tuple[str, bool]]) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading, words in headings:
-        table.add_column(heading, justify="left" if words else "right", overflow="fold")
-    return table
-
-
-def _pools(out: Console, plan: Plan) -> None:
-    table = _table(
-        [
-            ("replicas", False), ("accelerator", True), ("layout", True),
-            ("weights/KV", True), ("offer", True), ("$/h", False), ("serves", True),
-            ("load", False), ("TTFT p99", False), ("TPOT p99", False),
+def _headline(out: Lines, plan: Plan, name: str) -> None:
+    if plan.cost_per_hour_usd is not None:
+        parts = [
+            f"{usd(plan.cost_per_hour_usd)} an hour",
+            f"{usd(plan.cost_per_month_usd or 0.0)} a month",
         ]
-    )  # fmt: skip
-    for p in plan.pools:
-        predicted = p.predicted or {}
-        layout = (
-            f"TP{p.tp}" + (f" PP{p.pp}" if p.pp > 1 else "") + (f" EP{p.ep}" if p.ep > 1 else "")
+        per_token = plan.cost_per_million_output_tokens_usd
+        if per_token is not None:
+            parts.append(f"${per_token:,.3g} per million output tokens")
+        idle = f", {plan.gpus_idle} of them idle" if plan.gpus_idle else ""
+        parts.append(f"{plan.gpus} GPU{'s' if plan.gpus != 1 else ''}{idle}")
+        out.text(" · ".join(parts), style="bold")
+    rates = sum(c["rate_rps"] for c in plan.workload["classes"])
+    out.text(f"{rates:,.6g} requests/s of {name}")
+    sentence, style = SENTENCE[plan.status]
+    out.text(sentence, style=style)
+
+
+def _pools(out: Lines, plan: Plan) -> None:
+    """Print two lines a pool: what runs and how it does; what it serves and where it is bought."""
+    rates = {c["name"]: float(c["rate_rps"]) for c in plan.workload["classes"]}
+    cells = [
+        (
+            f"{p.replicas} × {layout(vars(p))}",
+            f"{_load(p, rates):.0%}",
+            *(_milliseconds(_slowest(p, name)) for name in ("ttft_ms", "tpot_ms")),
+            usd(p.cost_per_hour_usd),
         )
-        role = "" if p.role == "aggregated" else f" {p.role}"
-        utilization = predicted.get("utilization")
-        table.add_row(
-            f"{p.replicas} ×",
-            p.accelerator + role,
-            layout,
-            f"{p.weight_precision}/{p.kv_precision}",
-            p.offer_id,
-            money(p.cost_per_hour_usd),
-            _shares(p.serves),
-            "–" if utilization is None else f"{utilization:.0%}",
-            _milliseconds((predicted.get("ttft_ms") or {}).get("p99")),
-            _milliseconds((predicted.get("tpot_ms") or {}).get("p99")),
-        )
-    out.print(table)
+        for p in plan.pools
+    ]
+    out.line()
+    out.table(
+        ("pool", "load", "TTFT", "TPOT", "cost/h"),
+        cells,
+        under=[f"serves {_shares(p.serves)} · {p.offer_id}" for p in plan.pools],
+    )
+
+
+def layout(pool: Mapping[str, Any]) -> str:
+    """Return role, accelerator, parallelism and formats of a pool in a few words."""
+    degrees = f"TP{pool['tp']}" + "".join(
+        f" {name.upper()}{pool[name]}" for name in ("pp", "ep") if pool.get(name, 1) > 1
+    )
+    role = "" if pool["role"] == "aggregated" else f"{pool['role']} "
+    formats = dict.fromkeys((pool["weight_precision"], pool["kv_precision"]))
+    formats.pop("measured", None)
+    return f"{role}{pool['accelerator']} {degrees} {'/'.join(formats)}".rstrip()
+
+
+def _load(pool: Pool, rates: Mapping[str, float]) -> float:
+    """Return the share of what the pool admits within its targets that it is sent."""
+    replicas = sum(share * rates[n] / pool.admits_rps[n] for n, share in pool.serves.items())
+    return replicas / pool.replicas
+
+
+def _slowest(pool: Pool, name: str) -> float | None:
+    """Return the figure of the pool's slowest class, at that class's own percentile."""
+    classes = (pool.predicted or {}).get("classes") or {}
+    if pool.role == "prefill" and name == "tpot_ms":
+        return None
+    found = [c[name] for c in classes.values() if c[name] is not None]
+    return max(found, default=None)
 
 
 def _shares(serves: Mapping[str, float]) -> str:
-    shown = [f"{n} {s:.0%}" if s < 0.9995 else n for n, s in serves.items()]
-    return (
-        ", ".join(shown) if len(shown) <= 4 else f"{', '.join(shown[:3])} and {len(shown) - 3} more"
-    )
+    shown = [f"{n} {_percent(s)}" if s < 0.9995 else n for n, s in serves.items()]
+    more = f" and {len(shown) - 3} more" if len(shown) > 4 else ""
+    return ", ".join(shown[:3] if more else shown) + more
+
+
+def _percent(share: float) -> str:
+    return "<1%" if share < 0.005 else f"{share:.0%}"
 
 
 def _milliseconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f} ms" if value >= 100 else f"{value:.1f} ms"
+    if value is None:
+        return UNKNOWN
+    if value >= 99_950:
+        return f"{value / 1e3:,.0f} s"
+    if value >= 9_995:
+        return f"{value / 1e3:.1f} s"
+    return f"{value:,.0f} ms" if value >= 99.5 else f"{value:.1f} ms"
 
 
-def _classes(out: Console, plan: Plan) -> None:
+def _classes(out: Lines, plan: Plan) -> None:
     if not plan.classes:
         return
-    table = _table(
-        [("class", True), ("req/s", False), ("TTFT", False), ("target", False), ("TPOT", False),
-         ("target", False), ("end to end", False), ("target", False), ("at", False)]
-    )  # fmt: skip
-    for c in plan.classes:
-        targets = c["targets"]
-        table.add_row(
+    keys = ("ttft_ms", "tpot_ms", "e2e_ms")
+    cells = [
+        (
             c["name"],
             f"{c['rate_rps']:,.6g}",
-            _milliseconds(c["ttft_ms"]),
-            _milliseconds(targets["ttft_ms"]),
-            _milliseconds(c["tpot_ms"]),
-            _milliseconds(targets["tpot_ms"]),
-            _milliseconds(c["e2e_ms"]),
-            _milliseconds(targets["e2e_ms"]),
             f"p{c['percentile']:g}",
+            *(_against(c[k], c["targets"][k]) for k in keys),
         )
-    out.print(table)
+        for c in plan.classes
+    ]
+    out.line()
+    out.table(("class", "req/s", "at", "TTFT, target", "TPOT, target", "end to end"), cells)
 
 
-def _proof(out: Console, plan: Plan) -> None:
-    c = plan.certificate
+def _against(value: float | None, target: float | None) -> str:
+    """Write a figure beside its target, if it has one."""
+    if target is None:
+        return _milliseconds(value)
+    return f"{_milliseconds(value)} ≤ {_milliseconds(target)}"
+
+
+def _proof(out: Lines, plan: Plan) -> None:
+    out.title("Proof" if plan.status in ("optimal", "infeasible") else "How far it is proven")
+    out.rows(_proof_rows(plan))
+
+
+def _proof_rows(plan: Plan) -> Iterator[tuple[str, str]]:
+    c, s = plan.certificate, plan.search
     if plan.cost_per_hour_usd is not None:
-        gap = c["gap"]
-        line = f"[bold]Proof[/] costs {money(plan.cost_per_hour_usd)}"
-        if c["bound"] is not None:
-            line += f", nothing can be below {money(c['bound'])}"
-        if gap is not None:
-            line += f" (gap {gap:.4%}, asked {c['gap_asked']:.4%})"
-        out.print(line + f", says {c['engine']}.")
-        second = c["second_engine"]
-        if second is not None:
-            bound = "no bound" if second["bound"] is None else f"bound {money(second['bound'])}"
-            out.print(f"      {second['engine']}: {second['verdict']} ({bound}).")
+        below = "no bound" if c["bound"] is None else f"nothing below {usd(c['bound'])}"
+        gap = "" if c["gap"] is None else f", gap {c['gap']:.4%} of {c['gap_asked']:.4%} allowed"
+        yield c["engine"], f"{usd(plan.cost_per_hour_usd)} found, {below}{gap}"
+        if second := c["second_engine"]:
+            bound = "no bound" if second["bound"] is None else f"bound {usd(second['bound'])}"
+            yield second["engine"], f"{second['verdict']}, {bound}"
         check = c["check"]
-        verdict = "passed" if check["passed"] else "FAILED"
-        out.print(f"      independent check: {check['rows_checked']} conditions, {verdict}.")
+        failed = len(check["failures"])
+        verdict = f"{failed} DO NOT HOLD" if failed else "all hold"
+        yield "checker", f"{check['rows_checked']} conditions recomputed, {verdict}"
         for failure in check["failures"]:
-            out.print(f"      [red]- {failure}[/]")
-    s = plan.search
-    out.print(
-        f"      searched {s['candidates_considered']:,} configurations, "
-        f"{s['candidates_feasible']:,} feasible, {s['candidates_undominated']:,} undominated, "
-        f"{s['offers_considered']:,} offers; {sum(s['seconds'].values()):.2f} s.",
+            yield "", failure
+    elif s["rows"]:
+        yield c["engine"], f"{c['termination']}, {s['columns']:,} columns, {s['rows']:,} rows"
+    seconds = sum(s["seconds"].values())
+    yield (
+        "search",
+        f"{s['candidates_considered']:,} configurations, {s['candidates_feasible']:,} feasible, "
+        f"{s['candidates_undominated']:,} undominated; {s['offers_considered']:,} offers; "
+        f"{seconds:.2f}{NO_BREAK}s",
     )
 
 
-def _binding(out: Console, plan: Plan) -> None:
+def _binding(out: Lines, plan: Plan) -> None:
     if not plan.binding:
         return
-    out.print("[bold]What holds the cost up[/]")
-    for b in plan.binding:
-        start = "" if b["from"] is None else f"{_value(b['from'])} → "
-        to = "no limit" if b["to"] is None else _value(b["to"])
-        out.print(
-            f"      {b['limit']}: {start}{to} saves {money(b['worth_per_hour_usd'])}/h "
-            f"({b['worth_pct']:.1f} %)"
+    out.title("What holds the cost up (each relaxed alone)")
+    out.rows(
+        (
+            f"-{usd(b['worth_per_hour_usd'])}/h",
+            f"({-b['worth_pct']:.1f}%)",
+            f"{b['limit']}: {_change(b)}",
         )
+        for b in plan.binding
+    )
+
+
+def _change(relaxed: Mapping[str, Any]) -> str:
+    to = "no limit" if relaxed["to"] is None else _value(relaxed["to"])
+    return to if relaxed["from"] is None else f"{_value(relaxed['from'])} → {to}"
 
 
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     if isinstance(value, dict):
-        return ", ".join(f"{k}: {v}" for k, v in value.items()) or "–"
+        return ", ".join(f"{k}: {v}" for k, v in value.items()) or UNKNOWN
     return f"{value:,.6g}" if isinstance(value, (int, float)) else str(value)
 
 
-def _alternatives(out: Console, plan: Plan) -> None:
+def _alternatives(out: Lines, plan: Plan) -> None:
     if not plan.alternatives:
         return
-    out.print("[bold]Other plans[/]")
-    for a in plan.alternatives:
-        pools = ", ".join(
-            f"{p['replicas']} × {p['accelerator']} TP{p['tp']}"
-            + (f" {p['role']}" if p["role"] != "aggregated" else "")
-            for p in a["pools"][:4]
+    out.title("Other plans")
+    out.rows(
+        (
+            f"{usd(a['cost_per_hour_usd'])}/h",
+            f"({a['extra_pct']:+.1f}%)",
+            f"{a['sentence']} ({_fleet(a['pools'])})",
         )
-        more = f" and {len(a['pools']) - 4} more" if len(a["pools"]) > 4 else ""
-        out.print(
-            f"      {money(a['cost_per_hour_usd'])}/h ({a['extra_pct']:+.1f} %) "
-            f"{a['sentence']}: {pools}{more}"
-        )
+        for a in plan.alternatives
+    )
 
 
-def _left_out(out: Console, plan: Plan) -> None:
-    if not plan.why_not:
+def _fleet(pools: Iterable[Mapping[str, Any]]) -> str:
+    """Write the pools of another plan; those of one layout count as one."""
+    replicas: Counter[str] = Counter()
+    for p in pools:
+        role = "" if p["role"] == "aggregated" else f"{p['role']} "
+        replicas[f"{role}{p['accelerator']} TP{p['tp']}"] += p["replicas"]
+    shown = [f"{n} × {name}".replace(" ", NO_BREAK) for name, n in replicas.items()]
+    more = f" and {len(shown) - POOLS_SHOWN} more" if len(shown) > POOLS_SHOWN else ""
+    return ", ".join(shown[:POOLS_SHOWN]) + more
+
+
+def _left_out(out: Lines, plan: Plan) -> None:
+    told = sorted((w for w in plan.why_not if w["reason"] in INFORMATIVE), key=_nearness)
+    if not told:
         return
-
-    def nearness(w: Mapping[str, Any]) -> float:
-        if w["reason"] == "dearer":
-            return float(w.get("cost_per_hour_usd") or w["cost_at_least_usd_per_hour"])
-        return {"misses_target": 1e9, "does_not_fit": 2e9}.get(w["reason"], 3e9)
-
-    ranked = sorted(plan.why_not, key=nearness)
-    out.print("[bold]Left out[/]")
-    for w in ranked[:LEFT_OUT_SHOWN]:
-        out.print(f"      {w['accelerator']}: {w['sentence']}")
-    if len(ranked) > LEFT_OUT_SHOWN:
-        out.print(f"      and {len(ranked) - LEFT_OUT_SHOWN} more; --json lists them all")
+    shown = told[:LEFT_OUT_SHOWN]
+    out.title("Left out" if plan.pools else "Accelerators that cannot serve it")
+    out.rows((w["accelerator"], w["sentence"]) for w in shown)
+    more = len(plan.why_not) - len(shown)
+    if more:
+        out.text(f"and {more} more (--json lists them all)")
 
 
-def _infeasibility(out: Console, found: Mapping[str, Any]) -> None:
+def _nearness(w: Mapping[str, Any]) -> tuple[float, float, str]:
+    """Order: least dearer first, then the nearest misses, then what does not fit."""
+    if w["reason"] == "dearer":
+        least = w.get("cost_per_hour_usd") or w.get("cost_at_least_usd_per_hour") or 0.0
+        figure = float(least)
+    elif w["reason"] == "misses_target":
+        figure = float(w["best"]) / float(w["target"])
+    else:
+        figure = 0.0
+    return float(INFORMATIVE.index(w["reason"])), figure, str(w["accelerator"])
+
+
+def _infeasibility(out: Lines, found: Mapping[str, Any]) -> None:
     if found["conflicts"]:
-        out.print("[bold]What conflicts[/]")
-    for c in found["conflicts"]:
-        out.print(f"      {c.get('sentence') or c['limit'] + ' = ' + _value(c.get('value'))}")
+        out.title("What conflicts")
+        for c in found["conflicts"]:
+            out.text(c.get("sentence") or f"{c['limit']} = {_value(c.get('value'))}")
     if not found["relaxations"]:
-        out.print("      No single limit, relaxed alone, makes a plan possible.")
+        out.line()
+        out.text("No single limit, relaxed alone, makes a plan possible.")
         return
-    out.print("[bold]What would make a plan possible[/] (each alone)")
-    for r in found["relaxations"]:
-        to = "no limit" if r["to"] is None else _value(r["to"])
-        out.print(
-            f"      {r['field']}: {_value(r['from'])} → {to}, "
-            f"then {money(r['cost_per_hour_usd'])}/h"
-        )
+    out.title("What would make a plan possible (each alone)")
+    out.rows(
+        (f"{usd(r['cost_per_hour_usd'])}/h", f"{r['field']}: {_change(r)}")
+        for r in found["relaxations"]
+    )

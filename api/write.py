@@ -9,6 +9,23 @@ from pathlib import Path
 from data.errors import InputError
 
 
+def check_writable(path: Path) -> None:
+    """Refuse a path that could not be written, before the work whose result it is to hold.
+
+    Raises
+    ------
+    InputError
+        If it is a folder, or its folder does not exist or cannot be written to.
+    """
+    folder = path.parent
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give the name of a file in it.")
+    if not folder.is_dir():
+        raise InputError(f"{path}: cannot be written; there is no folder {str(folder)!r}.")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{path}: cannot be written; the folder does not allow it.")
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` to `path` so that a reader sees the old file or the whole new one.
 

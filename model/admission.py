@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.replicas import Replicas
+from model.replicas import Replicas, joined
 from model.service import Operation, Station, operate, prepare
 from model.traffic import RequestClass, Traffic, traffic_of
 
@@ -105,6 +106,29 @@ def one_each(classes: Sequence[RequestClass], role: str) -> Traffic:
     return Traffic(**{k: v[None, :, None] for k, v in vars(t).items()})
 
 
+@dataclass(frozen=True)
+class Job:
+    """Replicas of one model and role whose admissible rates are wanted.
+
+    Attributes
+    ----------
+    replicas
+        Arrays of shape (n,).
+    role
+        ``aggregated``, ``prefill`` or ``decode``.
+    """
+
+    replicas: Replicas
+    classes: Sequence[RequestClass]
+    limits: Limits
+    role: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(replicas, classes)."""
+        return self.replicas.size, len(self.classes)
+
+
 def admissible(
     replicas: Replicas, classes: Sequence[RequestClass], limits: Limits, role: str
 ) -> Operation:
@@ -126,29 +150,84 @@ def admissible(
     Operation
         Arrays of shape (n, classes); `rate_rps` is the admissible rate μ.
     """
-    shape = (replicas.size, len(classes))
-    everywhere = one_each(classes, role)
-    idle = at_fraction(
-        prepare(replicas.column(), everywhere, prefill_only=role == "prefill"),
-        np.full(shape, _IDLE),
-    )
-    limits = _broadcast(limits, shape)
+    return admissible_each([Job(replicas, classes, limits, role)])[0]
+
+
+def admissible_each(jobs: Sequence[Job]) -> list[Operation]:
+    """Return `admissible` of several jobs of one model, searched together.
+
+    Searching thousands of cells at once costs little more than searching hundreds.
+    """
+    found: dict[int, Operation] = {}
+    for prefill_only in (False, True):
+        chosen = [i for i, job in enumerate(jobs) if (job.role == "prefill") == prefill_only]
+        if chosen:
+            answers = _search([jobs[i] for i in chosen], prefill_only=prefill_only)
+            found.update(zip(chosen, answers, strict=True))
+    return [found[i] for i in range(len(jobs))]
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The feasible (replica, class) pairs of one job."""
+
+    idle: Operation
+    row: NDArray[np.intp]
+    column: NDArray[np.intp]
+    replicas: Replicas
+    traffic: Traffic
+    limits: Limits
+
+
+def _cells(job: Job, *, prefill_only: bool) -> _Cells:
+    """Find the pairs whose idle replica keeps every limit."""
+    everywhere = one_each(job.classes, job.role)
+    station = prepare(job.replicas.column(), everywhere, prefill_only=prefill_only)
+    idle = at_fraction(station, np.full(job.shape, _IDLE))
+    limits = _broadcast(job.limits, job.shape)
     row, column = np.nonzero(excess(idle, limits) <= 0)
-    t = Traffic(**{k: v[0, column] for k, v in vars(everywhere).items()})
-    station = prepare(replicas.take(row), t, prefill_only=role == "prefill")
-    wanted = Limits(
-        **{k: v[row, column] if np.ndim(v) else v for k, v in vars(limits).items()}
+    return _Cells(
+        idle=idle,
+        row=row,
+        column=column,
+        replicas=job.replicas.take(row),
+        traffic=Traffic(**{k: v[0, column] for k, v in vars(everywhere).items()}),
+        limits=Limits(**{k: v[row, column] if np.ndim(v) else v for k, v in vars(limits).items()}),
     )
-    load = _largest_load(station, wanted)
-    found = at_fraction(station, load)
-    figures = {}
-    for name, values in vars(idle).items():
-        filled = np.array(np.broadcast_to(values, shape + values.shape[2:]))
-        filled[row, column] = getattr(found, name)
-        figures[name] = filled
-    rate = np.zeros(shape)
-    rate[row, column] = found.rate_rps
-    return Operation(**{**figures, "rate_rps": rate})
+
+
+def _search(jobs: Sequence[Job], *, prefill_only: bool) -> list[Operation]:
+    """Search the cells of all jobs at once, and hand each job its own."""
+    parts = [_cells(job, prefill_only=prefill_only) for job in jobs]
+    station = prepare(
+        joined([p.replicas for p in parts]),
+        Traffic(
+            **{
+                k: np.concatenate([getattr(p.traffic, k) for p in parts])
+                for k in vars(parts[0].traffic)
+            }
+        ),
+        prefill_only=prefill_only,
+    )
+    bounds: dict[str, Any] = {
+        k: np.concatenate([getattr(p.limits, k) for p in parts]) if np.ndim(v) else v
+        for k, v in vars(parts[0].limits).items()
+    }
+    limits = Limits(**bounds)
+    found = at_fraction(station, _largest_load(station, limits))
+    answers, begin = [], 0
+    for job, part in zip(jobs, parts, strict=True):
+        end = begin + len(part.row)
+        figures = {}
+        for name, values in vars(part.idle).items():
+            filled = np.array(np.broadcast_to(values, job.shape + values.shape[2:]))
+            filled[part.row, part.column] = getattr(found, name)[begin:end]
+            figures[name] = filled
+        rate = np.zeros(job.shape)
+        rate[part.row, part.column] = found.rate_rps[begin:end]
+        answers.append(Operation(**{**figures, "rate_rps": rate}))
+        begin = end
+    return answers
 
 
 def _broadcast(limits: Limits, shape: tuple[int, int]) -> Limits:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -301,3 +302,15 @@ def _kv_figures(
         "score_flops": score,
         "window_score_flops": window_score,
     }
+
+
+def joined(parts: Sequence[Replicas]) -> Replicas:
+    """Return replicas of one model, arrays of shape (n,), one after another."""
+    if len(parts) == 1:
+        return parts[0]
+    arrays: dict[str, Any] = {
+        f.name: np.concatenate([getattr(p, f.name) for p in parts])
+        for f in fields(Replicas)
+        if isinstance(getattr(parts[0], f.name), np.ndarray)
+    }
+    return replace(parts[0], **arrays)

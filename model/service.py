@@ -98,7 +98,8 @@ def slots(r: Replicas, t: Traffic) -> Floats:
     """Return how many sequences a replica can hold at once (0 if not even one fits).
 
     A sequence is counted at its final length. With random lengths, B sequences need
-    B·m + z·s·√B bytes (mean m, deviation s), solved for B; the batch cap bounds it.
+    B·m + z·s·√B bytes (mean m, deviation s), solved for B; the batch cap bounds it. Equal
+    lengths hold a whole number; random ones a number that varies, whose level B is.
     """
     rc = r.column()
     need = kv_reserved_bytes(rc, t.isl + t.osl)
@@ -111,7 +112,10 @@ def slots(r: Replicas, t: Traffic) -> Floats:
     z = np.max(np.broadcast_to(t.z, np.shape(t.share)), axis=-1)
     half = z * deviation / (2 * mean)
     root = np.sqrt(half**2 + budget / mean) - half
-    return np.asarray(np.minimum(np.floor(root**2 * (1 + 1e-12)), r.batch_cap), dtype=float)
+    held = root**2 * (1 + 1e-12)
+    return np.asarray(
+        np.minimum(np.where(deviation > 0, held, np.floor(held)), r.batch_cap), dtype=float
+    )
 
 
 def _context(t: Traffic) -> Floats:

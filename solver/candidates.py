@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable
 from data.precision import precisions, weight_loss_pct
-from model.admission import Limits, admissible, admissible_in_tier
+from model.admission import Job, Limits, admissible_each, admissible_in_tier
 from model.architecture import Architecture
 from model.kv_cache import with_caps
+from model.rate_ceiling import rate_ceiling
 from model.replicas import Replicas
 from model.service import Operation
 from model.shape import Shape
@@ -35,6 +36,7 @@ from solver.layouts import (
     weight_formats,
 )
 from solver.market import Location, Market
+from solver.reach import Outlook, within_reach
 from solver.role_limits import role_limits
 from solver.workload import Workload
 
@@ -123,6 +125,42 @@ class Miss:
     target: float
 
 
+@dataclass(frozen=True)
+class _Job:
+    """Configurations of one model and role that are to be evaluated.
+
+    Attributes
+    ----------
+    shapes, places
+        Layouts and their locations.
+    index, cap
+        For each row of `replicas`: the position of its layout, and its batch cap.
+    """
+
+    demand: Demand
+    role: str
+    shapes: list[Shape]
+    places: list[tuple[Location, ...]]
+    index: NDArray[np.intp]
+    cap: NDArray[np.intp]
+    replicas: Replicas
+    bandwidth: Floats
+    limits: Limits
+
+    def take(self, rows: NDArray[np.intp]) -> _Job:
+        """Return the job with only some rows."""
+        return replace(
+            self,
+            index=self.index[rows],
+            cap=self.cap[rows],
+            replicas=self.replicas.take(rows),
+            bandwidth=self.bandwidth[rows],
+            limits=Limits(
+                **{k: v[rows] if np.ndim(v) == 2 else v for k, v in vars(self.limits).items()}
+            ),
+        )
+
+
 class CandidateSearch:
     """Evaluates every configuration of every model of a workload.
 
@@ -130,6 +168,8 @@ class CandidateSearch:
     ----------
     prune
         If False, dominated candidates stay (to test that dropping them changes nothing).
+    known_usd
+        Cost of a known fleet: what cannot be part of a cheaper one is not evaluated.
     """
 
     def __init__(
@@ -139,25 +179,37 @@ class CandidateSearch:
         coefficients: CoefficientTable,
         *,
         prune: bool = True,
+        known_usd: float | None = None,
     ) -> None:
         self.workload, self.catalog, self.coefficients = workload, catalog, coefficients
-        self.prune = prune
+        self.prune, self.known_usd = prune, known_usd
         self.search = Search()
         self.loss_matters = True
 
     def candidates(self, demands: Sequence[Demand], market: Market) -> list[Candidate]:
         """Return the candidates worth putting into the program, in a fixed order."""
         wanted = self.workload.serving.disaggregation
-        found: list[Candidate] = []
+        jobs: list[_Job | None] = []
         self.loss_matters = any(self._can_lose_too_much(d.architecture) for d in demands)
         for demand in demands:
             if wanted != "only":
                 sites = sites_of(self.catalog, market.offers)
-                found += self._evaluate(demand, "aggregated", sites, [()] * len(sites))
+                jobs.append(self._prepare(demand, "aggregated", sites, [()] * len(sites)))
             if wanted != "off":
                 sites, places = self._paired_sites(market)
                 for role in ("prefill", "decode"):
-                    found += self._evaluate(demand, role, sites, places)
+                    jobs.append(self._prepare(demand, role, sites, places))
+        ready = [job for job in jobs if job is not None]
+        if self.known_usd is not None:
+            ready = self._affordable(ready, market, self.known_usd)
+        found = []
+        for demand in demands:
+            own = [job for job in ready if job.demand is demand]
+            alone = admissible_each(
+                [Job(j.replicas, demand.classes, j.limits, j.role) for j in own]
+            )
+            for job, rates in zip(own, alone, strict=True):
+                found += self._evaluate(job, rates)
         self.search.undominated = len(found)
         return found
 
@@ -183,14 +235,14 @@ class CandidateSearch:
         everywhere = all(narrow in s.accelerator.kv_formats for s in sites)
         return (narrow,) if self.prune and everywhere and not self.loss_matters else None
 
-    def _evaluate(
+    def _prepare(
         self,
         demand: Demand,
         role: str,
         sites: Sequence[Site],
         places: Sequence[tuple[Location, ...]],
-    ) -> list[Candidate]:
-        """Return the undominated candidates of one model and role."""
+    ) -> _Job | None:
+        """Lay out the configurations of one model and role; None if there are none."""
         precision = self.workload.precision
         layouts = lay_out(
             demand.architecture,
@@ -204,10 +256,8 @@ class CandidateSearch:
             drop_outpaced=self.prune,
             loss_matters=self.loss_matters,
         )
-        shapes = layouts.shapes
-        if not shapes:
-            return []
-        where = [places[i] for i in layouts.site]
+        if not layouts.shapes:
+            return None
         caps = (PREFILL_CAP,) if role == "prefill" else BATCH_CAPS
         self.search.considered += layouts.considered * len(caps)
         index, cap, replicas = with_caps(
@@ -215,28 +265,41 @@ class CandidateSearch:
         )
         self.search.fitting += len(index)
         bandwidth = layouts.network[index]
-        limits = role_limits(demand.classes, replicas, bandwidth, role, self.workload)
-        alone = admissible(replicas, demand.classes, limits, role)
-        if role == "aggregated":
-            self._note_misses(demand, shapes, index, alone)
-        return self._select(
-            demand, role, shapes, where, index, cap, replicas, bandwidth, limits, alone
+        return _Job(
+            demand=demand,
+            role=role,
+            shapes=layouts.shapes,
+            places=[places[i] for i in layouts.site],
+            index=index,
+            cap=cap,
+            replicas=replicas,
+            bandwidth=bandwidth,
+            limits=role_limits(demand.classes, replicas, bandwidth, role, self.workload),
         )
 
-    def _select(
-        self,
-        demand: Demand,
-        role: str,
-        shapes: Sequence[Shape],
-        where: Sequence[tuple[Location, ...]],
-        index: NDArray[np.intp],
-        cap: NDArray[np.intp],
-        replicas: Replicas,
-        bandwidth: Floats,
-        limits: Limits,
-        alone: Operation,
-    ) -> list[Candidate]:
+    def _affordable(self, jobs: Sequence[_Job], market: Market, known_usd: float) -> list[_Job]:
+        """Return the jobs without configurations that no fleet of that cost can use."""
+        outlooks = [
+            Outlook(
+                model=job.demand.model,
+                role=job.role,
+                shapes=[job.shapes[i] for i in job.index],
+                places=[job.places[i] for i in job.index],
+                ceiling_rps=rate_ceiling(job.replicas, job.demand.classes, job.limits, job.role),
+                rates_rps=np.array([c.rate_rps for c in job.demand.classes]),
+            )
+            for job in jobs
+        ]
+        kept = within_reach(outlooks, market.offers, known_usd)
+        return [job.take(np.nonzero(k)[0]) for job, k in zip(jobs, kept, strict=True) if k.any()]
+
+    def _evaluate(self, job: _Job, alone: Operation) -> list[Candidate]:
         """Rate every tier, drop the dominated, and turn the rest into candidates."""
+        demand, role, replicas, limits = job.demand, job.role, job.replicas, job.limits
+        shapes, where, index, cap = job.shapes, job.places, job.index, job.cap
+        bandwidth = job.bandwidth
+        if role == "aggregated":
+            self._note_misses(demand, shapes, index, alone)
         rows, rates, tiers = [], [], []
         for number, tier in enumerate(demand.tiers):
             mu = self._tier_rates(demand, tier, replicas, limits, alone, role)

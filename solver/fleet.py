@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solver.engines.result import EngineResult, Termination
-from solver.instance import HostKey, Instance
+from solver.hosting import HostKey
+from solver.instance import Instance
 from solver.multipliers import stock_multipliers
 from solver.packing import Placement, place
 from solver.program import Program, compile_program
@@ -75,7 +76,12 @@ class Solved:
 
 
 def cheapest_fleet(
-    instance: Instance, *, gap: float, time_limit_s: float, screen: bool = True
+    instance: Instance,
+    *,
+    gap: float,
+    time_limit_s: float,
+    screen: bool = True,
+    known_usd: float | None = None,
 ) -> Solved:
     """Return the cheapest fleet of an instance.
 
@@ -90,6 +96,9 @@ def cheapest_fleet(
         Wall seconds for everything.
     screen
         If False, the whole program is solved at once (to test that screening changes nothing).
+    known_usd
+        Cost of a fleet that the instance is known to admit: no dearer one is looked for, and
+        none at all is returned if nothing is cheaper.
     """
     begin = time.perf_counter()
     prices = fractional_prices(instance)
@@ -99,13 +108,20 @@ def cheapest_fleet(
     if not screen:
         last = _attempt(instance, gap, time_limit_s)
         return _solved(last, last.result.bound, {"solve": time.perf_counter() - begin})
+    if known_usd is not None:
+        if known_usd - prices.bound_usd <= gap * known_usd:
+            return _nothing_cheaper(instance, known_usd, prices.bound_usd)
+        instance = screened(instance, prices, known_usd)
+        if not servable(instance):
+            return _nothing_cheaper(instance, known_usd, known_usd)
+        prices = fractional_prices(instance)
     quick = promising(instance, prices)
     program = compile_program(quick)
     prices = fractional_prices(instance, stock_multipliers(quick, program))
-    first = _attempt(quick, gap, time_limit_s * FIRST_SHARE, program=program)
+    first = _attempt(quick, max(gap, FIRST_GAP), time_limit_s * FIRST_SHARE, program=program)
     rest = instance
     if first.result.objective is not None:
-        rest = screened(instance, prices, first.result.objective)
+        rest = screened(replace(instance, ceilings=None), prices, first.result.objective)
     seconds = {"screening": time.perf_counter() - begin}
     begin = time.perf_counter()
     left = max(time_limit_s - seconds["screening"], 0.1)
@@ -119,10 +135,19 @@ def cheapest_fleet(
     return _solved(_cheaper(first, last), max(floor, prices.bound_usd), seconds, gap)
 
 
+def _nothing_cheaper(instance: Instance, known_usd: float, bound: float) -> Solved:
+    """Return the verdict that no fleet is cheaper than the known one, within the gap."""
+    result = EngineResult("highs", Termination.GAP_CLOSED, None, min(bound, known_usd), None, 0.0)
+    return Solved(None, result, None, len(instance.candidates))
+
+
 def servable(instance: Instance) -> bool:
     """Whether every class has a candidate that some offer can hold."""
     return bool(np.isfinite(fractional_prices(instance).class_usd).all())
 
+
+FIRST_GAP = 5e-3
+"""Gap at which the first fleet is good enough to screen with."""
 
 FIRST_SHARE = 0.2
 """Share of the time limit that the first fleet may take."""

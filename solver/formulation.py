@@ -14,7 +14,8 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from solver.instance import HostKey, Instance
+from solver.hosting import HostKey
+from solver.instance import Instance
 from solver.market import Location
 
 LOSS_TOLERANCE_PCT = 1e-9
@@ -45,14 +46,18 @@ def formulate(instance: Instance) -> Model:
 
 
 def define_variables(model: Model, instance: Instance) -> None:
-    """n_c, m_o, h_ko ∈ ℤ₊ within proven upper bounds; x_wc ∈ [0, 1].
+    """n_c, m_o, h_ko ∈ ℤ₊ within proven upper bounds; x_wc ∈ [0, X_wc].
 
-    Stock is the bound of m_o: m_o ≤ A_o.
+    Stock is the bound of m_o: m_o ≤ A_o. X_wc is 1, or less where a known fleet shows that no
+    cheaper one gives candidate c more of class w (see `solver.screening`).
     """
     keys = list(instance.hosts)
     classes = range(len(instance.class_names))
     pairs = [
-        (w, c) for c in instance.deployable for w in classes if instance.load(w, c) is not None
+        (w, c)
+        for c in instance.deployable
+        for w in classes
+        if instance.load(w, c) is not None and instance.largest_share(w, c) > 0
     ]
     places = [(k, o) for k, key in enumerate(keys) for o in instance.hosts[key][1]]
     model.n = pyo.Var(
@@ -66,7 +71,11 @@ def define_variables(model: Model, instance: Instance) -> None:
         bounds=lambda _, o: (0, instance.most_nodes(o)),
     )
     model.h = pyo.Var(places, domain=pyo.NonNegativeIntegers)
-    model.x = pyo.Var(pairs, domain=pyo.NonNegativeReals, bounds=(0, 1))
+    model.x = pyo.Var(
+        pairs,
+        domain=pyo.NonNegativeReals,
+        bounds=lambda _, w, c: (0, instance.largest_share(w, c)),
+    )
 
 
 def define_cost(model: Model, instance: Instance) -> None:
@@ -157,12 +166,18 @@ def define_handover(model: Model, instance: Instance) -> None:
 
 
 def define_presence(model: Model, instance: Instance) -> None:
-    """x_wc ≤ n_c where λ_w/μ_wc < 1: no share without a replica.
+    """x_wc ≤ X_wc·n_c where (λ_w/μ_wc)·X_wc < 1: no share without a replica.
 
     Implied by the capacity row and integrality, but it tightens the relaxation.
     """
-    pairs = [(w, c) for w, c in model.x if (instance.load(w, c) or 1.0) < 1]
-    model.presence = pyo.Constraint(pairs, rule=lambda _, w, c: model.x[w, c] <= model.n[c])
+    pairs = [
+        (w, c)
+        for w, c in model.x
+        if (instance.load(w, c) or 1.0) * instance.largest_share(w, c) < 1
+    ]
+    model.presence = pyo.Constraint(
+        pairs, rule=lambda _, w, c: model.x[w, c] <= instance.largest_share(w, c) * model.n[c]
+    )
 
 
 def define_hosting(model: Model, instance: Instance) -> None:

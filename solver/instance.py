@@ -8,7 +8,7 @@ from functools import cached_property
 
 from data.offers import Offer
 from solver.candidates import Candidate
-from solver.market import Location, location_of
+from solver.hosting import HostKey
 
 
 @dataclass(frozen=True)
@@ -22,37 +22,20 @@ class Caps:
 
 
 @dataclass(frozen=True)
-class HostKey:
-    """Replicas that ask the same of a node: they are placed together.
+class Ceilings:
+    """What a fleet that costs at most `cost_usd` cannot exceed.
 
     Attributes
     ----------
-    group_size, groups
-        Accelerators that must share a node, and how many such groups a replica takes.
-    cross_node_gbps
-        Network its groups need between nodes (0: they do not talk across nodes).
+    replicas
+        Most replicas of each candidate.
+    shares
+        Largest share of each class on each candidate, ``shares[c][w]``.
     """
 
-    accelerator: str
-    group_size: int
-    groups: int
-    location: Location | None
-    cross_node_gbps: float
-
-    def accepts(self, offer: Offer) -> bool:
-        """Whether nodes of `offer` can hold such replicas."""
-        return (
-            offer.accelerator == self.accelerator
-            and offer.gpus_per_node >= self.group_size
-            and (
-                self.location is None
-                or (location_of(offer) == self.location and offer.network_gbps is not None)
-            )
-            and (
-                self.cross_node_gbps == 0
-                or (offer.network_gbps is not None and offer.network_gbps >= self.cross_node_gbps)
-            )
-        )
+    cost_usd: float
+    replicas: tuple[float, ...]
+    shares: tuple[tuple[float, ...], ...]
 
 
 def host_key(candidate: Candidate) -> HostKey:
@@ -79,6 +62,8 @@ class Instance:
         The candidates c, in a fixed order.
     offers
         The offers o that may be bought.
+    ceilings
+        Bounds that every fleet no dearer than a known one keeps; None without such a fleet.
     """
 
     class_names: tuple[str, ...]
@@ -86,6 +71,7 @@ class Instance:
     candidates: tuple[Candidate, ...]
     offers: tuple[Offer, ...]
     caps: Caps = field(default_factory=Caps)
+    ceilings: Ceilings | None = None
 
     @cached_property
     def offers_of(self) -> dict[str, tuple[int, ...]]:
@@ -126,6 +112,10 @@ class Instance:
         capacity = self.candidates[c].capacity_rps[w]
         return self.rates_rps[w] / capacity if capacity > 0 else None
 
+    def largest_share(self, w: int, c: int) -> float:
+        """Return the largest share of class w that candidate c can take in a useful fleet."""
+        return 1.0 if self.ceilings is None else self.ceilings.shares[c][w]
+
     def link_load(self, w: int, c: int) -> float:
         """Replicas of c that the KV hand-over of the whole of class w takes (0: none)."""
         return self.rates_rps[w] / self.candidates[c].link_rps[w]
@@ -134,7 +124,10 @@ class Instance:
         """An upper bound on useful replicas of a candidate: all classes on it, plus spares."""
         loads = [self.load(w, c) or 0.0 for w in range(len(self.class_names))]
         links = [self.link_load(w, c) for w in range(len(self.class_names))]
-        return _ceil(max(sum(loads), sum(links))) + self.caps.spare_replicas
+        most = _ceil(max(sum(loads), sum(links))) + self.caps.spare_replicas
+        if self.ceilings is not None:
+            most = int(min(most, self.ceilings.replicas[c]))
+        return most
 
     def most_nodes(self, o: int) -> int:
         """An upper bound on useful nodes of an offer, its stock included."""
@@ -145,6 +138,9 @@ class Instance:
                 per_node = offer.gpus_per_node // key.group_size
                 most = sum(self.most_replicas(c) for c in group)
                 need += -(-most * key.groups // per_node)
+        if self.ceilings is not None:
+            affordable = self.ceilings.cost_usd / float(offer.price_per_node_hour_usd)
+            need = min(need, int(affordable * (1 + 1e-9)))
         need = max(need, offer.min_nodes)
         return need if offer.stock is None else min(need, offer.stock)
 

@@ -78,7 +78,13 @@ def measured_candidates(
         name = item.accelerator
         if name not in offered:
             name = canonical_accelerator(name, catalog.accelerators, strict=False)
-        by_replica[name, item.gpus_per_replica][item.class_name] = item.capacity_rps
+        rates = by_replica[name, item.gpus_per_replica]
+        if item.class_name in rates:
+            raise CatalogError(
+                f"measured capacities: {name} and class {item.class_name!r} come twice, "
+                "under two names of the accelerator; keep one."
+            )
+        rates[item.class_name] = item.capacity_rps
     candidates = [
         Candidate(
             model=workload.model if isinstance(workload.model, str) else "measured",

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from data.errors import EngineError
-from solver.instance import HostKey, Instance
+from solver.hosting import HostKey
+from solver.instance import Instance
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,11 @@ TIGHTENING_ROUNDS = 8
 SECOND_ENGINE_WORK = 0.15
 """CP-SAT's deterministic time for a second opinion."""
 
-EXPLAIN_SHARE = 0.1
+EXPLAIN_SHARE = 0.04
 """Share of the time limit that each further solve for an explanation may take."""
+
+EXPLAIN_GAP = 2e-3
+"""Gap that is close enough for an explanation; the plan itself closes the gap asked for."""
 
 Progress = Callable[[str], None]
 
@@ -310,9 +313,10 @@ def _with_fleet(
     left_out: tuple[dict[str, Any], ...] = ()
     if options.explain:
         progress("finding what binds")
-        binding = binding_limits(problem, fleet, gap=options.gap, time_limit_s=limit)
+        close = max(options.gap, EXPLAIN_GAP)
+        binding = binding_limits(problem, fleet, gap=close, time_limit_s=limit)
         progress("comparing alternatives")
-        others = alternatives(problem, fleet, gap=options.gap, time_limit_s=limit)
+        others = alternatives(problem, fleet, gap=close, time_limit_s=limit)
         left_out = why_not(problem, fleet)
     seconds = {"certificate": certified - begin, "explain": time.perf_counter() - certified}
     proven = (

@@ -65,6 +65,7 @@ def build_problem(
     *,
     measured: tuple[MeasuredCapacity, ...] | None = None,
     prune: bool = True,
+    known_usd: float | None = None,
 ) -> Problem:
     """Evaluate every candidate of a workload over a catalogue.
 
@@ -74,6 +75,8 @@ def build_problem(
         Measured capacities that stand in for the performance model.
     prune
         If False, neither offers nor candidates are dropped as dominated.
+    known_usd
+        Cost of a fleet known to do: only what a cheaper one can use is evaluated.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def build_problem(
     demands = demands_of(workload) if measured is None else ()
     opened = time.perf_counter()
     if measured is None:
-        search = CandidateSearch(workload, catalog, coefficients, prune=prune)
+        search = CandidateSearch(workload, catalog, coefficients, prune=prune, known_usd=known_usd)
         candidates = search.candidates(demands, market)
         figures = search.search
     else:

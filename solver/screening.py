@@ -1,7 +1,8 @@
 """Dropping candidates that cannot be part of any fleet cheaper than one already found.
 
 Every replica of candidate c costs at least κ_c, its accelerators at the lowest price per usable
-accelerator of any offer that can hold it; so Σ_o p_o·m_o ≥ Σ_c κ_c·n_c for every feasible plan.
+accelerator of any offer that can hold it (usable: what the smallest group placed there fills,
+as small groups fill what large ones leave); every feasible plan has Σ_o p_o·m_o ≥ Σ_c κ_c·n_c.
 With s_wc = κ_c·λ_w/μ_wc, the cost of serving all of class w on c in fractional replicas, put
 π_w = min_c s_wc (for split classes, the cheapest pair of prefill and decode at one location
 and KV format). The capacity rows give κ_c·n_c ≥ Σ_w s_wc·x_wc, hence
@@ -10,7 +11,8 @@ and KV format). The capacity rows give κ_c·n_c ≥ Σ_w s_wc·x_wc, hence
 
 and a bracket with n_c ≥ 1 is at least κ_c·(1 − γ_c), γ_c = max_w π_w/s_wc. A candidate with
 Σ_w π_w + κ_c·(1 − γ_c) ≥ U, U the cost of a known fleet, is in no fleet cheaper than U.
-For prefill and decode candidates π_w is split in proportion to the two cheapest halves.
+For prefill and decode candidates π_w is split in proportion to the two cheapest halves; a fleet
+that uses one of them uses a partner at the same location as well, whose bracket adds.
 
 Offers of limited stock A_o may be priced up by any σ_o ≥ 0 (Lagrange multipliers of m_o ≤ A_o):
 Σ_o p_o·m_o ≥ Σ_o (p_o + σ_o)·m_o − Σ_o σ_o·A_o, so the bound holds with κ_c at the raised prices,
@@ -26,12 +28,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from solver.instance import Instance, host_key
+from solver.instance import Ceilings, Instance, host_key
 
 Floats = NDArray[np.float64]
 
 NEAR = 0.05
 """Candidates within this share of the cheapest for some class make up the first fleet."""
+
+
+NEGLIGIBLE_SHARE = 1e-9
+"""Shares are settled on a grid of this width; smaller ones cannot be planned."""
 
 
 @dataclass(frozen=True)
@@ -77,29 +83,40 @@ def fractional_prices(instance: Instance, multipliers: Mapping[int, float] | Non
     price = [
         float(o.price_per_node_hour_usd) + raised.get(i, 0.0) for i, o in enumerate(instance.offers)
     ]
-    per_key: dict[object, float] = {}
-    replica = np.empty(len(candidates))
-    for i, c in enumerate(candidates):
-        key = host_key(c)
-        if key not in per_key:
-            per_key[key] = min(
-                (
-                    price[j] / (instance.offers[j].gpus_per_node // key.group_size) * key.groups
-                    for j in instance.fitting(key)
-                ),
-                default=np.inf,
-            )
-        replica[i] = per_key[key]
-    rates = np.array(instance.rates_rps)[:, None]
-    capacity = np.array([c.capacity_rps for c in candidates]).T
-    link = np.array([c.link_rps for c in candidates]).T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        able = np.minimum(capacity, link)
-        share = np.where(able > 0, replica * rates / able, np.inf)
+    keys = [host_key(c) for c in candidates]
+    fitting = {key: instance.fitting(key) for key in keys}
+    smallest: dict[int, int] = {}
+    for key, places in fitting.items():
+        smallest.update({o: min(key.group_size, smallest.get(o, key.group_size)) for o in places})
+    each = {o: price[o] / (instance.offers[o].gpus_per_node // t * t) for o, t in smallest.items()}
+    per_key = {
+        key: key.group_size * key.groups * min((each[o] for o in places), default=np.inf)
+        for key, places in fitting.items()
+    }
+    replica = np.array([per_key[key] for key in keys])
+    with np.errstate(invalid="ignore"):
+        share = replica * _replicas_per_class(instance)
     share = np.where(np.isnan(share), np.inf, share)
     classes, allowance = _class_prices(instance, share)
     stock = sum(s * (instance.offers[i].stock or 0) for i, s in raised.items())
     return Prices(replica, share, classes, allowance, stock)
+
+
+def _replicas_per_class(instance: Instance) -> Floats:
+    """Return the replicas that all of class w takes of candidate c (inf if it cannot serve it).
+
+    Either the capacity row holds for every class, or the network row; for each candidate the
+    row that asks for more is taken. Their maximum class by class would not bound their mix.
+    """
+    rates = np.array(instance.rates_rps)[:, None]
+    capacity = np.array([c.capacity_rps for c in instance.candidates]).T
+    link = np.array([c.link_rps for c in instance.candidates]).T
+    able = capacity > 0
+    with np.errstate(divide="ignore"):
+        load = np.where(able, rates / capacity, 0.0)
+        traffic = np.where(able, rates / link, 0.0)
+    larger = np.where(traffic.sum(axis=0) > load.sum(axis=0), traffic, load)
+    return np.where(able, larger, np.inf)
 
 
 def _class_prices(instance: Instance, share: Floats) -> tuple[Floats, Floats]:
@@ -149,11 +166,48 @@ def _best_use(prices: Prices) -> Floats:
 
 
 def screened(instance: Instance, prices: Prices, known_usd: float) -> Instance:
-    """Return the instance without candidates that no fleet cheaper than `known_usd` can use."""
-    best_use = _best_use(prices)
-    spare = prices.replica_usd * (1 - np.minimum(best_use, 1.0))
-    keep = np.nonzero(prices.bound_usd + spare < known_usd)[0]
-    return _subset(instance, keep.tolist())
+    """Return what of an instance a fleet of at most `known_usd` can use.
+
+    Candidates that none can use are dropped; for the others the same brackets bound replicas
+    and shares: n_c·κ_c·(1 − γ_c) ≤ U − Σπ, and x_wc·(s_wc − π_w) ≤ U − Σπ.
+    """
+    spare = prices.replica_usd * (1 - np.minimum(_best_use(prices), 1.0))
+    room = (known_usd - prices.bound_usd) * (1 + 1e-9) + 1e-9
+    keep = np.nonzero(spare + _partner_usd(instance, spare) <= room)[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        replicas = np.floor(room / np.maximum(spare[keep], 1e-12) + 1e-9)
+        extra = prices.share_usd[:, keep] - prices.allowance_usd[:, keep]
+        shares = np.where(
+            np.isfinite(prices.share_usd[:, keep]),
+            np.minimum(room / np.maximum(extra, 1e-12), 1.0),
+            0.0,
+        )
+    shares = np.where(shares < NEGLIGIBLE_SHARE, 0.0, shares)
+    ceilings = Ceilings(
+        cost_usd=known_usd,
+        replicas=tuple(replicas.tolist()),
+        shares=tuple(tuple(row) for row in shares.T.tolist()),
+    )
+    return replace(_subset(instance, keep.tolist()), ceilings=ceilings)
+
+
+def _partner_usd(instance: Instance, spare: Floats) -> Floats:
+    """Return what the cheapest partner adds: a prefill replica needs a decode replica, and back.
+
+    Both sit at one location with one KV format; a candidate without partner is of no use.
+    """
+    sides: dict[object, dict[str, float]] = defaultdict(dict)
+    keys = [(c.location, c.shape.kv, c.model) for c in instance.candidates]
+    for key, c, usd in zip(keys, instance.candidates, spare, strict=True):
+        if c.role != "aggregated":
+            sides[key][c.role] = min(sides[key].get(c.role, np.inf), float(usd))
+    other = {"prefill": "decode", "decode": "prefill"}
+    return np.array(
+        [
+            0.0 if c.role == "aggregated" else sides[key].get(other[c.role], np.inf)
+            for key, c in zip(keys, instance.candidates, strict=True)
+        ]
+    )
 
 
 def _subset(instance: Instance, keep: list[int]) -> Instance:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from api.numbers import FiniteRange
 from api.output import json_option
 
 
@@ -62,15 +63,15 @@ from api.output import json_option
     help="Role of the replica.",
 )
 @click.option(
-    "--isl", default=1024.0, show_default=True, type=click.FloatRange(1, 1e7), help="Prompt tokens."
+    "--isl", default=1024.0, show_default=True, type=FiniteRange(1, 1e7), help="Prompt tokens."
 )
 @click.option(
-    "--osl", default=256.0, show_default=True, type=click.FloatRange(1, 1e7), help="Output tokens."
+    "--osl", default=256.0, show_default=True, type=FiniteRange(1, 1e7), help="Output tokens."
 )
 @click.option(
     "--rate",
     "rate_rps",
-    type=click.FloatRange(0, 1e6, min_open=True),
+    type=FiniteRange(0, 1e6, min_open=True),
     help="Requests/s on this replica; the most it admits by default.",
 )
 @click.option(
@@ -78,7 +79,7 @@ from api.output import json_option
     "ttft_ms",
     default=1000.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="TTFT target (ms).",
 )
 @click.option(
@@ -86,17 +87,15 @@ from api.output import json_option
     "tpot_ms",
     default=50.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="TPOT target (ms).",
 )
-@click.option(
-    "--e2e", "e2e_ms", type=click.FloatRange(0, min_open=True), help="End-to-end target (ms)."
-)
+@click.option("--e2e", "e2e_ms", type=FiniteRange(0, min_open=True), help="End-to-end target (ms).")
 @click.option(
     "--percentile",
     default=99.0,
     show_default=True,
-    type=click.FloatRange(50, 99.99),
+    type=FiniteRange(50, 99.99),
     help="Percentile of the targets.",
 )
 @click.option(
@@ -117,21 +116,21 @@ from api.output import json_option
     "--prefix-hit",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(0, 0.99),
+    type=FiniteRange(0, 0.99),
     help="Share of the prompt that the prefix cache holds.",
 )
 @click.option(
     "--max-utilization",
     default=0.9,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     help="Share of saturation to use.",
 )
 @click.option(
     "--network-gbps",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(0, 1e6),
+    type=FiniteRange(0, 1e6),
     help="Network of the replica: KV hand-over, or pipeline stages between nodes.",
 )
 @click.option("--cross-node", is_flag=True, help="Put each pipeline stage on a node of its own.")

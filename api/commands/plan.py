@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from api.catalog_options import CatalogFiles, catalog_options
+from api.numbers import FiniteRange
 
 EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
 
@@ -31,7 +32,7 @@ EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
     "--gap",
     default=1e-4,
     show_default=True,
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     help="Relative gap that counts as proven.",
 )
 @click.option(
@@ -39,7 +40,7 @@ EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
     "time_limit_s",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(0.1, 86_400),
+    type=FiniteRange(0.1, 86_400),
     help="Seconds for the main program.",
 )
 @click.option(
@@ -75,12 +76,14 @@ def plan(
     """Find the cheapest fleet that serves WORKLOAD (YAML or JSON) within its targets."""
     from api.output_plan import show_plan
     from api.progress import stages
-    from api.write import write_atomically
+    from api.write import check_writable, write_atomically
     from solver.planner import plan as find
     from solver.workload import Workload
 
     wanted = Workload.load(workload)
     catalog = files.load(strict=measured is None)
+    if out is not None:
+        check_writable(out)
     if export is not None:
         from api.export import export_program
 

@@ -1,0 +1,100 @@
+"""docs/plan.md names every field of a plan document, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from data.catalog import Catalog
+from solver.plan import Plan
+from solver.planner import plan
+from solver.workload import Workload
+
+NAMED = {
+    "pools[].serves": "class",
+    "pools[].admits_rps": "class",
+    "pools[].predicted.classes": "class",
+    "assumptions.weight_formats": "model",
+}
+"""Mappings whose keys are names of the workload."""
+
+WHOLE = (
+    "assumptions.sla",
+    "assumptions.hardware",
+    "assumptions.precision",
+    "assumptions.serving",
+    "workload",
+    "binding[].from",
+    "binding[].to",
+    "infeasibility.conflicts[].value",
+    "infeasibility.relaxations[].from",
+    "infeasibility.relaxations[].to",
+)
+"""Values that are documented elsewhere, or are whatever a field of the workload is."""
+
+CHAT = {"name": "chat", "rate_rps": 4, "isl": 1024, "osl": 128}
+
+
+def workload(**blocks: Any) -> Workload:
+    hardware = {"accelerators": ["h100_sxm", "l40s", "t4"], **blocks.pop("hardware", {})}
+    content = {"model": "llama-3.1-8b-instruct", "classes": [CHAT], "hardware": hardware}
+    return Workload.parse({**content, **blocks})
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory) -> list[dict[str, Any]]:
+    """Plans of every kind: pools of each role, infeasible in both ways, measured."""
+    folder = tmp_path_factory.mktemp("plans")
+    measured = folder / "measured.csv"
+    measured.write_text("accelerator,class,capacity_rps\nh100_sxm,chat,3\n")
+    plans: list[Plan] = [
+        plan(workload(), Catalog.load()),
+        plan(workload(serving={"disaggregation": "only"}), Catalog.load(), explain=False),
+        plan(workload(hardware={"max_cost_per_hour_usd": 0.2}), Catalog.load()),
+        plan(workload(sla={"ttft_ms": 1}, serving={"disaggregation": "off"}), Catalog.load()),
+        plan(workload(), Catalog.load(), measured=measured),
+    ]
+    assert {p.status for p in plans} == {"optimal", "infeasible"}
+    return [p.to_dict() for p in plans]
+
+
+def paths(value: Any, path: str = "") -> Iterator[str]:
+    """Yield the path of every leaf, names of the workload replaced by what they are."""
+    if path in WHOLE or not isinstance(value, (Mapping, list)):
+        yield path
+    elif isinstance(value, list):
+        for item in value:
+            yield from paths(item, f"{path}[]")
+    else:
+        for key, item in value.items():
+            name = f"{{{NAMED[path]}}}" if path in NAMED else key
+            yield from paths(item, f"{path}.{name}" if path else name)
+
+
+def nodes(path: str) -> Iterator[str]:
+    """Yield a path and everything above it."""
+    parts = path.split(".")
+    for end in range(len(parts), 0, -1):
+        yield ".".join(parts[:end])
+
+
+def test_every_field_is_documented(documents, page, field_rows):
+    documented = set(field_rows(page("plan.md")))
+    found = {path for document in documents for path in paths(document)}
+    assert sorted(found - documented) == []
+
+
+def test_every_documented_field_exists(documents, page, field_rows):
+    found = {n for document in documents for path in paths(document) for n in nodes(path)}
+    empty = {"certificate.check.failures[]", "warnings[]"}
+    assert sorted(set(field_rows(page("plan.md"))) - found - empty) == []
+
+
+def test_tables_are_in_the_order_of_the_document(documents, page, field_rows):
+    documented = list(field_rows(page("plan.md")))
+    pool = [p for p in documented if p.startswith("pools[].") and p.count(".") == 1]
+    first = [p.split(".")[1].split(".")[0] for p in pool]
+    keys = [k for k in documents[0]["pools"][0] if k not in ("serves", "admits_rps")]
+    assert [f.removesuffix("[]") for f in first if "{" not in f] == keys
