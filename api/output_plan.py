@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from api.lines import NO_BREAK, Lines
-from api.output import UNKNOWN, usd
+from api.output import UNKNOWN, num, usd
 
 if TYPE_CHECKING:
     from solver.plan import Plan, Pool
@@ -70,7 +70,7 @@ def _headline(out: Lines, plan: Plan, name: str) -> None:
         parts.append(f"{plan.gpus} GPU{'s' if plan.gpus != 1 else ''}{idle}")
         out.text(" · ".join(parts), style="bold")
     rates = sum(c["rate_rps"] for c in plan.workload["classes"])
-    out.text(f"{rates:,.6g} requests/s of {name}")
+    out.text(f"{num(rates)} requests/s of {name}")
     sentence, style = SENTENCE[plan.status]
     out.text(sentence, style=style)
 
@@ -148,7 +148,7 @@ def _classes(out: Lines, plan: Plan) -> None:
     cells = [
         (
             c["name"],
-            f"{c['rate_rps']:,.6g}",
+            num(c["rate_rps"]),
             f"p{c['percentile']:g}",
             *(_against(c[k], c["targets"][k]) for k in keys),
         )

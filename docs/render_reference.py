@@ -93,7 +93,8 @@ def _option(option: click.Option) -> tuple[str, str, str]:
     elif option.is_flag or default is None or callable(default) or _is_unset(default):
         shown = ""
     else:
-        shown = f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+        values = default if isinstance(default, tuple) else (default,)
+        shown = f"`{', '.join(f'{v:g}' if isinstance(v, float) else str(v) for v in values)}`"
     return f"`{_cell(f'{names} {kind}')}`", shown, _cell(option.help or "")
 
 

@@ -104,7 +104,7 @@ def pools_of(
                 batch_cap=shape.batch_cap,
                 replicas=placed.replicas,
                 spare_replicas=fleet.instance.caps.spare_replicas,
-                nodes=len(placed.nodes),
+                nodes=placed.node_count,
                 gpus=gpus,
                 cost_per_hour_usd=rounded(bill * gpus / used[placed.offer], 10) or 0.0,
                 serves={

@@ -27,7 +27,7 @@ from solver.workload import PrecisionSpec
 
 Floats = NDArray[np.float64]
 
-BATCH_CAPS = (16, 64, 256, 512)
+BATCH_CAPS = (32, 128, 512)
 """Batch caps tried for aggregated and decode pools."""
 
 PREFILL_CAP = 32

@@ -127,9 +127,7 @@ def _matrix(rows: list[tuple[dict[int, float], float]], width: int) -> np.ndarra
 def cheapest_nodes(instance: Instance, replicas: Counts, below: float = math.inf) -> float:
     """Return the cost of the cheapest nodes that hold `replicas`; inf if none below `below` do."""
     caps, offers = instance.caps, instance.offers
-    wanted = [
-        (c, n) for c, n in zip(instance.candidates, replicas, strict=True) if n
-    ]
+    wanted = [(c, n) for c, n in zip(instance.candidates, replicas, strict=True) if n]
     ranges = []
     for o in offers:
         groups = sum(n * c.groups for c, n in wanted if accepts(o, c))
@@ -165,9 +163,7 @@ def accepts(o: Offer, c: Candidate) -> bool:
     return not split or ((o.provider, o.region) == c.location and o.network_gbps is not None)
 
 
-def holds(
-    offers: tuple[Offer, ...], nodes: list[int], wanted: list[tuple[Candidate, int]]
-) -> bool:
+def holds(offers: tuple[Offer, ...], nodes: list[int], wanted: list[tuple[Candidate, int]]) -> bool:
     """Whether the nodes hold the replicas: each on one offer, each group inside one node."""
     queue = sorted((c for c, n in wanted for _ in range(n)), key=lambda c: -c.group_size)
     free = tuple((o.gpus_per_node,) * count for o, count in zip(offers, nodes, strict=True))

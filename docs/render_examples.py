@@ -1,0 +1,80 @@
+"""Writes examples.md and the plan in README.md: what ``minfleet plan`` prints for each example.
+
+``make examples`` runs it. Each command is run as a user would run it, from the project's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+sys.path.insert(0, str(HERE))
+
+from marked import rewrite  # noqa: E402
+
+FIRST = "minfleet plan examples/chat-70b.yaml"
+
+MEASURED = (
+    "minfleet plan examples/measured/workload.yaml --offers examples/measured/offers.csv "
+    "--measured examples/measured/measured.csv"
+)
+
+
+def commands() -> list[str]:
+    """Return the command of each example: chat-70b first, folders last."""
+    files = sorted((ROOT / "examples").glob("*.yaml"), key=lambda p: (p.stem != "chat-70b", p.stem))
+    plain = [f"minfleet plan {path.relative_to(ROOT)}" for path in files]
+    return [*plain, "minfleet plan examples/trace/workload.yaml", MEASURED]
+
+
+def printed(command: str) -> str:
+    """Return what a command prints, 80 columns wide, and its exit status if that is not 0.
+
+    Raises
+    ------
+    RuntimeError
+        If it ends with another status than 0 (planned) or 1 (proven infeasible).
+    """
+    program, *arguments = shlex.split(command)
+    ended = subprocess.run(
+        [Path(sys.executable).parent / program, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode not in (0, 1) or ended.stderr:
+        raise RuntimeError(f"{command}: exit status {ended.returncode}: {ended.stderr}")
+    status = "\n(exit status 1)" if ended.returncode else ""
+    return ended.stdout.rstrip() + status
+
+
+def console(command: str) -> str:
+    """Return a command and what it prints as a block of Markdown."""
+    return f"```console\n$ {command}\n{printed(command)}\n```"
+
+
+def section(command: str) -> str:
+    """Return one example: its file, its command and what that prints."""
+    path = ROOT / shlex.split(command)[2]
+    name = path.stem if path.parent.name == "examples" else path.parent.name
+    text = path.read_text("utf-8").strip()
+    source = f"[{path.relative_to(ROOT)}](../{path.relative_to(ROOT)})"
+    return f"## {name}\n\n{source}\n\n```yaml\n{text}\n```\n\n{console(command)}"
+
+
+def write() -> None:
+    """Write both pages."""
+    sections = "\n\n".join(section(command) for command in commands())
+    rewrite(HERE / "examples.md", {"examples": sections})
+    rewrite(ROOT / "README.md", {"plan": console(FIRST)})
+
+
+if __name__ == "__main__":
+    write()

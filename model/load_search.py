@@ -1,0 +1,87 @@
+"""Searches over load: the operation at a share of the range, at a rate, at a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.limits import Limits, excess, take
+from model.service import Operation, Station, operate
+
+Floats = NDArray[np.float64]
+
+IDLE = 1e-9
+"""Fraction of the load range that stands for an idle replica."""
+
+_PRECISION = 1e-10
+"""Width, relative to the load, at which the search for the largest load stops."""
+
+_SECANT_STEPS = 4
+"""Steps after which `load_at` is within 0.1 % of almost every rate."""
+
+
+def at_fraction(station: Station, fraction: Floats) -> Operation:
+    """Return the operation at a fraction of a station's range of load.
+
+    The range is the concurrency up to all slots, or for a prefill pool the rate up to an
+    engine that never idles.
+    """
+    if station.prefill_only:
+        return operate(station, 0.0, fraction * station.saturation_rps)
+    return operate(station, fraction * np.maximum(station.slots, 1.0))
+
+
+def largest_load(
+    station: Station, limits: Limits, measure: Callable[[Operation, Limits], Floats] = excess
+) -> Floats:
+    """Return the largest feasible fraction of load of stations that are feasible when idle.
+
+    Bracketed by Chandrupatla's method; of the final bracket the feasible end is kept.
+    """
+    from scipy.optimize.elementwise import find_root
+
+    answer = np.ones(station.slots.shape)
+    index = np.nonzero(measure(at_fraction(station, answer), limits) > 0)[0]
+    if not index.size:
+        return answer
+    cache: dict[bytes, tuple[Station, Limits]] = {}
+
+    def miss(load: Floats, which: Floats) -> Floats:
+        rows = which.astype(np.intp)
+        key = rows.tobytes()
+        if key not in cache:
+            cache.clear()
+            cache[key] = station.take(rows), take(limits, rows)
+        return measure(at_fraction(cache[key][0], load), cache[key][1])
+
+    found = find_root(
+        miss,
+        (np.full(index.shape, IDLE), np.ones(index.shape)),
+        args=(index.astype(float),),
+        tolerances={"xatol": 0.0, "xrtol": _PRECISION, "fatol": 0.0, "frtol": 0.0},
+        maxiter=100,
+    )
+    (left, right), (_, f_right) = found.bracket, found.f_bracket
+    answer[index] = np.where(f_right <= 0, right, left)
+    return answer
+
+
+def load_at(station: Station, rate: Floats, start: Floats) -> Operation:
+    """Return the operation at a rate, found by the secant method from the load `start`."""
+    if station.prefill_only:
+        return operate(station, 0.0, rate)
+    top = np.log(np.maximum(station.slots, 1.0))
+    x = np.minimum(np.log(start), top)
+    o = operate(station, np.exp(x))
+    miss = np.log(o.rate_rps / rate)
+    slope = np.ones_like(x)
+    for _ in range(_SECANT_STEPS):
+        nearer = np.minimum(x - miss / slope, top)
+        o = operate(station, np.exp(nearer))
+        now = np.log(o.rate_rps / rate)
+        change = np.where(nearer == x, 1.0, nearer - x)
+        slope = np.where(nearer == x, slope, np.clip((now - miss) / change, 0.05, 1.0))
+        x, miss = nearer, now
+    return o

@@ -1,0 +1,249 @@
+"""One small instance for each ``define_*`` function, where its rows alone decide the answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_instances import candidate, instance, offer
+
+from solver import formulation
+from solver.engines.highs import solve_highs
+from solver.instance import Instance
+from solver.program import Program, compile_program
+
+
+def without(program: Program, rows: str) -> Program:
+    """Return the program without the rows of one constraint."""
+    kept = np.array([name != rows for name in program.row_names])
+    assert not kept.all(), f"the program has no rows {rows!r}"
+    return replace(
+        program,
+        matrix=program.matrix[np.nonzero(kept)[0]],
+        row_low=program.row_low[kept],
+        row_high=program.row_high[kept],
+        row_names=tuple(name for name, k in zip(program.row_names, kept, strict=True) if k),
+    )
+
+
+def optimum(case: Instance, *, drop: str = "") -> float | None:
+    """Return the least cost, with the rows of one constraint left out; None if infeasible."""
+    program = compile_program(case)
+    if drop:
+        program = without(program, drop)
+    return solve_highs(program, gap=0.0, time_limit_s=10.0).objective
+
+
+def test_every_constraint_has_a_test_here():
+    defined = {name for name in vars(formulation) if name.startswith("define_")}
+    tested = {name.replace("test_", "define_") for name in globals() if name.startswith("test_")}
+    assert defined <= tested, f"no test of {sorted(defined - tested)}"
+
+
+def test_variables():
+    # 3 replicas; the node at $1 has a stock of 1, the others cost $5.
+    offers = [offer(price=1, name="cheap", stock=1), offer(price=5, name="dear")]
+    assert optimum(instance((3,), [candidate(1)], offers)) == pytest.approx(1 + 2 * 5)
+    plenty = [replace(offers[0], stock=None), offers[1]]
+    assert optimum(instance((3,), [candidate(1)], plenty)) == pytest.approx(3)
+
+
+def test_variables_have_bounds_that_any_useful_fleet_keeps():
+    # 2.5 + 0.25 replicas of load and 1 spare: 4 replicas on 2 nodes of 2.
+    case = instance((10, 1), [candidate(4, 4)], [offer(gpus=2)], spare_replicas=1)
+    program = compile_program(case)
+    high = {k: program.col_high[program.find(k)].tolist() for k in "nmx"}
+    assert high == {"n": [4], "m": [2], "x": [1, 1]}
+    assert (program.col_low == 0).all()
+    whole = dict(zip(program.kind, program.integer, strict=True))
+    assert whole == {"n": True, "m": True, "h": True, "x": False, "y": True}
+
+
+def test_cost():
+    # 2 nodes at $1.23 and 3 at $4.56.
+    case = instance(
+        (2, 3),
+        [candidate(1, 0), candidate(0, 1, accelerator="b")],
+        [offer("a", price="1.23"), offer("b", price="4.56")],
+    )
+    assert optimum(case) == pytest.approx(2 * 1.23 + 3 * 4.56)
+
+
+def test_serve_all():
+    case = instance((2,), [candidate(1)], [offer(price=3)])
+    assert optimum(case) == pytest.approx(6)
+    assert optimum(case, drop="serve_all") == pytest.approx(0)
+
+
+def test_serve_all_of_a_class_that_nothing_serves():
+    case = instance((2, 1), [candidate(1, 0)], [offer(price=3)])
+    assert optimum(case) is None
+
+
+def test_capacity():
+    # Loads 2.4 and 0.3 add up to 2.7 replicas; without the row one is enough for a share.
+    case = instance((12, 3), [candidate(5, 10)], [offer(price=2)])
+    assert optimum(case) == pytest.approx(3 * 2)
+    assert optimum(case, drop="capacity") == pytest.approx(1 * 2)
+
+
+def pair(links: tuple[float, ...], place: tuple[str, str] = ("acme", "eu"), kv: str = "bf16"):
+    """Return a prefill and a decode candidate, half a replica of load each."""
+    return [
+        candidate(2, role="prefill", links=links),
+        candidate(2, accelerator="b", role="decode", place=place, kv=kv),
+    ]
+
+
+def nodes_for_pairs(place: tuple[str, str] = ("acme", "eu")):
+    return [offer("a", price=1, network=100), offer("b", price=5, network=100, place=place)]
+
+
+def test_kv_link():
+    # The KV of 1 request/s takes 2.2 networks of a prefill replica: 3 replicas, though 1 computes.
+    case = instance((1,), pair(links=(1 / 2.2,)), nodes_for_pairs())
+    assert optimum(case) == pytest.approx(3 * 1 + 5)
+    assert optimum(case, drop="kv_link") == pytest.approx(1 + 5)
+
+
+def test_handover():
+    # What a prefill pool starts a decode pool must finish ($5) …
+    case = instance((1,), pair(links=(9,)), nodes_for_pairs())
+    assert optimum(case) == pytest.approx(1 + 5)
+    assert optimum(case, drop="handover") == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("place", "kv"), [(("acme", "us"), "bf16"), (("acme", "eu"), "fp8")])
+def test_handover_stays_at_one_location_in_one_format(place, kv):
+    case = instance((1,), pair(links=(9,), place=place, kv=kv), nodes_for_pairs(place))
+    assert optimum(case) is None
+    assert optimum(case, drop="handover") == pytest.approx(1)
+
+
+def test_presence():
+    # A quarter of a replica: the relaxation without the row buys a quarter of a node.
+    case = instance((1,), [candidate(4)], [offer(price=8)])
+
+    def relaxed(program: Program) -> float | None:
+        whole = np.zeros(program.columns, dtype=bool)
+        loose = replace(program, integer=whole)
+        return solve_highs(loose, gap=0.0, time_limit_s=10.0).objective
+
+    program = compile_program(case)
+    assert relaxed(program) == pytest.approx(8)
+    assert relaxed(without(program, "presence")) == pytest.approx(2)
+    assert optimum(case) == optimum(case, drop="presence") == pytest.approx(8)
+
+
+def test_hosting():
+    case = instance((2,), [candidate(1)], [offer(price=3)])
+    assert optimum(case) == pytest.approx(6)
+    assert optimum(case, drop="hosting") == pytest.approx(0)
+
+
+def test_nodes():
+    # 3 pairs in nodes of 3: one pair a node, though 2 nodes hold 6 accelerators.
+    case = instance((3,), [candidate(1, tp=2)], [offer(gpus=3, price=10)])
+    assert optimum(case) == pytest.approx(3 * 10)
+    assert optimum(case, drop="nodes") == pytest.approx(0)
+
+
+def test_nodes_are_shared_by_groups_of_all_sizes():
+    # A node of 7 holds a group of 4, one of 2 and one of 1.
+    groups = [candidate(1, 0, 0, tp=4), candidate(0, 1, 0, tp=2), candidate(0, 0, 1)]
+    assert optimum(instance((1, 1, 1), groups, [offer(gpus=7, price=10)])) == pytest.approx(10)
+    # Of 6, after the group of 4, 2 are left: the two small groups need another node.
+    assert optimum(instance((1, 1, 1), groups, [offer(gpus=6, price=10)])) == pytest.approx(20)
+
+
+def test_nodes_of_a_pipeline_across_nodes():
+    # 2 stages of 4 need 2 nodes of 4 on a fast network; the cheap one is slow.
+    across = candidate(1, tp=4, pp=2, crosses=True)
+    offers = [offer(gpus=4, price=10, network=400), offer(gpus=4, price=1, network=100, name="o")]
+    assert optimum(instance((1,), [across], offers)) == pytest.approx(20)
+    assert optimum(instance((1,), [across], offers[1:])) is None
+
+
+def test_spares():
+    # 1.5 replicas of load: 2, and 1 spare.
+    case = instance((3,), [candidate(2)], [offer(price=3)], spare_replicas=1)
+    assert optimum(case) == pytest.approx(3 * 3)
+    assert optimum(case, drop="spares") == pytest.approx(2 * 3)
+
+
+def test_spares_are_kept_in_every_pool():
+    # One pool of 2 and its spare cost $9; two pools of one each and their spares cost $10.
+    apart = [candidate(1, 0), candidate(0, 1, accelerator="b")]
+    offers = [offer("a", price=3), offer("b", price=2)]
+    case = instance((1, 1), apart, offers, spare_replicas=1)
+    assert optimum(case) == pytest.approx(2 * 3 + 2 * 2)
+    together = instance((1, 1), [*apart, candidate(1, 1)], offers, spare_replicas=1)
+    assert optimum(together) == pytest.approx(3 * 3)
+
+
+def test_minimum_purchase():
+    # One node is needed: 3 of the cheap offer cost $3, one of the other $2.50.
+    offers = [offer(price=1, min_nodes=3, name="bulk"), offer(price="2.50", name="single")]
+    case = instance((1,), [candidate(1)], offers)
+    assert optimum(case) == pytest.approx(2.5)
+    assert optimum(case, drop="minimum") == pytest.approx(1)
+    assert optimum(case, drop="bought") == pytest.approx(1)
+    # Two nodes: the 3 of the cheap offer are cheaper than 2 · $2.50.
+    assert optimum(instance((2,), [candidate(1)], offers)) == pytest.approx(3)
+
+
+def test_minimum_purchase_above_the_stock_is_never_sold():
+    case = instance((1,), [candidate(1)], [offer(min_nodes=3, stock=2)])
+    assert optimum(case) is None
+
+
+def test_max_gpus():
+    # The node of 8 is cheaper, but too large; idle accelerators count.
+    case = instance(
+        (1,),
+        [candidate(1), candidate(1, accelerator="b")],
+        [offer("a", gpus=8, price=4), offer("b", price=5)],
+        max_gpus=7,
+    )
+    assert optimum(case) == pytest.approx(5)
+    assert optimum(case, drop="max_gpus") == pytest.approx(4)
+
+
+def test_budget():
+    case = instance((2,), [candidate(1)], [offer(price="1.50")], max_cost_per_hour_usd=2.99)
+    assert optimum(case) is None
+    assert optimum(case, drop="budget") == pytest.approx(3)
+    exact = replace(case, caps=replace(case.caps, max_cost_per_hour_usd=3.0))
+    assert optimum(exact) == pytest.approx(3)
+
+
+def test_quality():
+    # 2 replicas of either: lossy $1 each, exact $3 each. At most half the class may be lossy.
+    both = [candidate(1, loss=2.0), candidate(1, accelerator="b")]
+    offers = [offer("a", price=1), offer("b", price=3)]
+    case = instance((2,), both, offers, max_quality_loss_pct=1.0)
+    assert optimum(case) == pytest.approx(1 + 3)
+    assert optimum(case, drop="quality") == pytest.approx(2 * 1)
+    assert optimum(instance((2,), both, offers, max_quality_loss_pct=0.0)) == pytest.approx(2 * 3)
+    assert optimum(instance((2,), both, offers)) == pytest.approx(2 * 1)
+
+
+def test_quality_counts_half_for_each_side_of_a_split_request():
+    prefill, decode = pair(links=(9,))
+    sides = [replace(prefill, loss_pct=2.0), decode]
+    fits = instance((1,), sides, nodes_for_pairs(), max_quality_loss_pct=1.0)
+    assert optimum(fits) == pytest.approx(1 + 5)
+    tight = instance((1,), sides, nodes_for_pairs(), max_quality_loss_pct=0.9)
+    assert optimum(tight) is None
+
+
+def test_quality_holds_for_each_class_apart():
+    # The lossless class may not make up for the other one.
+    both = [candidate(1, 1, loss=2.0), candidate(1, 1, accelerator="b")]
+    offers = [offer("a", price=1), offer("b", price=3)]
+    case = instance((1, 1), both, offers, max_quality_loss_pct=1.0)
+    assert optimum(case) == pytest.approx(1 + 3)
+    strict = instance((1, 1), both, offers, max_quality_loss_pct=0.5)
+    # At most a quarter of each class is lossy: 1.5 replicas are exact.
+    assert optimum(strict) == pytest.approx(2 * 3)
