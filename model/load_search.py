@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 IDLE = 1e-9
 """Fraction of the load range that stands for an idle replica."""
 
-_PRECISION = 1e-10
+PRECISION = 1e-10
 """Width, relative to the load, at which the search for the largest load stops."""
 
 _SECANT_STEPS = 4
@@ -34,11 +34,21 @@ def at_fraction(station: Station, fraction: Floats) -> Operation:
 
 
 def largest_load(
-    station: Station, limits: Limits, measure: Callable[[Operation, Limits], Floats] = excess
+    station: Station,
+    limits: Limits,
+    measure: Callable[[Operation, Limits], Floats] = excess,
+    precision: float = PRECISION,
 ) -> Floats:
     """Return the largest feasible fraction of load of stations that are feasible when idle.
 
     Bracketed by Chandrupatla's method; of the final bracket the feasible end is kept.
+
+    Parameters
+    ----------
+    measure
+        By how much limits are missed: `excess` of single classes, or `mix_excess`.
+    precision
+        Width of the final bracket, relative to the load.
     """
     from scipy.optimize.elementwise import find_root
 
@@ -60,7 +70,7 @@ def largest_load(
         miss,
         (np.full(index.shape, IDLE), np.ones(index.shape)),
         args=(index.astype(float),),
-        tolerances={"xatol": 0.0, "xrtol": _PRECISION, "fatol": 0.0, "frtol": 0.0},
+        tolerances={"xatol": 0.0, "xrtol": precision, "fatol": 0.0, "frtol": 0.0},
         maxiter=100,
     )
     (left, right), (_, f_right) = found.bracket, found.f_bracket

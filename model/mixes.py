@@ -20,8 +20,8 @@ Floats = NDArray[np.float64]
 _TOLERANCE = 1e-3
 """Share by which a mix may miss a target before its rates are lowered."""
 
-_MIXES = (0.5,)
-"""Share of the first class in the load of the pairs that are tried."""
+_MIXES = (0.1, 0.5, 0.9)
+"""Shares of the first class in the load of the pairs that are tried."""
 
 
 def hold_pairs(
@@ -71,9 +71,9 @@ def _share_held(station: Station, limits: Limits, rates: Floats, start: Floats) 
     missed = np.nonzero(~holds)[0]
     if missed.size:
         some = station.take(missed)
-        most = at_fraction(some, largest_load(some, take(limits, missed), mix_excess))
+        most = at_fraction(some, largest_load(some, take(limits, missed), mix_excess, _TOLERANCE))
         share[missed] = np.minimum(most.rate_rps / rates[missed], 1.0)
-    return share
+    return np.where(share < _TOLERANCE, 0.0, share)
 
 
 def _extremes(classes: Sequence[RequestClass]) -> list[int]:

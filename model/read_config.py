@@ -89,6 +89,8 @@ def read_architecture(source: ModelSource) -> Architecture:
         LayerGroup(count, _attention(c, kind), _mlp(c, is_sparse))
         for (kind, is_sparse), count in Counter(zip(kinds, sparse, strict=True)).items()
     )
+    if not all(g.attention.kv_shards for g in groups):
+        raise InputError(f"{c.name}: its config gives a layer no key-value or state heads.")
     tied = c.get("tie_word_embeddings")
     if tied is None:
         tied = c.family in _TIED
@@ -101,7 +103,7 @@ def read_architecture(source: ModelSource) -> Architecture:
         head_params=float(vocab * hidden),
         tied=bool(tied),
         other_params=float(2 * hidden * layers + hidden),
-        max_context=int(c.get("max_position_embeddings", 0)) or None,
+        max_context=c.number("max_position_embeddings", 0) or None,
         native_precision=source.native_precision,
         query_heads=c.number("num_attention_heads"),
     )
@@ -177,8 +179,6 @@ def _attention(c: _Config, kind: str) -> Attention:
         raise InputError(f"{c.name}: num_attention_heads must be at least 1.")
     head_dim = c.number("head_dim", hidden // heads)
     kv_heads = c.number("num_key_value_heads", heads)
-    if not kv_heads:
-        raise InputError(f"{c.name}: num_key_value_heads must be at least 1.")
     if c.family == "falcon" and c.get("multi_query") and not c.get("new_decoder_architecture"):
         kv_heads = 1
     gate = 2 if c.family in ("qwen3_next", "qwen3_5_moe", "qwen3_5_moe_text") else 1

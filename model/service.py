@@ -97,15 +97,16 @@ def _life_scv(t: Traffic) -> Floats:
 def slots(r: Replicas, t: Traffic) -> Floats:
     """Return how many sequences a replica can hold at once (0 if not even one fits).
 
-    A sequence is counted at its final length. With random lengths, B sequences need
+    A sequence is counted at its final length, or at the mean length of those found decoding
+    where outputs vary so much that this is longer. With random lengths, B sequences need
     B·m + z·s·√B bytes (mean m, deviation s), solved for B; the batch cap bounds it. Equal
     lengths hold a whole number; random ones a number that varies, whose level B is.
     """
     rc = r.column()
-    need = kv_reserved_bytes(rc, t.isl + t.osl)
+    tokens = np.maximum(t.isl + t.osl, _context(t))
+    need = kv_reserved_bytes(rc, tokens)
     budget = np.maximum(r.kv_budget_bytes, 0.0)
     mean = _by_time(t, need)
-    tokens = t.isl + t.osl
     spread = (t.isl**2 * t.isl_scv + t.osl**2 * t.osl_scv) / tokens**2
     second = _by_time(t, need**2 * (1 + spread))
     deviation = np.sqrt(np.maximum(second - mean**2, 0.0))

@@ -22,6 +22,7 @@ from solver.layouts import quality_loss_pct
 from solver.market import allowed_accelerators
 from solver.measured import MeasuredCapacity
 from solver.pool_checker import LOAD_TOLERANCE, Finding, PoolChecker, unless
+from solver.stated import stated_figures
 from solver.workload import Workload
 
 SHARE_TOLERANCE = Fraction(1, 10**8)
@@ -93,9 +94,10 @@ class PlanChecker:
             for pool in self.pools:
                 yield from PoolChecker(self, pool).findings()
             yield from self._quality()
+            yield from stated_figures(self.document, self.workload, self.offers)
         except MinfleetError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise PlanError(
                 f"the plan document is incomplete or damaged ({type(error).__name__}: {error})."
             ) from None
@@ -103,7 +105,8 @@ class PlanChecker:
     def _well_formed(self, pool: Mapping[str, Any]) -> Iterator[Finding]:
         """Evaluate what must hold before anything can be computed from a pool."""
         name = pool["name"]
-        for field in ("replicas", "tp", "pp", "ep", "nodes"):
+        counts = ("replicas", "tp", "pp", "ep", "nodes")
+        for field in (*counts, "batch_cap") if self.measured is None else counts:
             value = pool[field]
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
             yield unless(whole, f"{name}: {field} is {value!r}, not a whole number from 1")
@@ -111,6 +114,13 @@ class PlanChecker:
         yield unless(
             pool["offer_id"] in self.offers, f"{name}: {pool['offer_id']!r} is not in the catalogue"
         )
+        offer = self.offers.get(pool["offer_id"])
+        yield unless(
+            offer is None or offer.accelerator == pool["accelerator"],
+            f"{name}: {pool['offer_id']} does not have {pool['accelerator']}",
+        )
+        engine = self.workload.serving.engine
+        yield unless(pool["engine"] == engine, f"{name}: runs {pool['engine']!r}, not {engine}")
         known = {c.name for c in self.workload.classes}
         for served, share in pool["serves"].items():
             yield unless(served in known, f"{name}: {served!r} is no class of the workload")
@@ -212,22 +222,16 @@ class PlanChecker:
     def _packing(self) -> Iterator[Finding]:
         """Place all groups on the nodes bought, largest first."""
         bought = {p["offer_id"]: p["nodes"] for p in self.document["purchases"]}
-        groups: dict[str, list[int]] = defaultdict(list)
+        groups: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         for pool in self.document["pools"]:
             size = pool["tp"] if pool["cross_node"] else pool["tp"] * pool["pp"]
             count = pool["replicas"] * (pool["pp"] if pool["cross_node"] else 1)
-            groups[pool["offer_id"]] += [size] * count
+            groups[pool["offer_id"]][size] += count
         for offer_id, sizes in groups.items():
-            offer = self.offers.get(offer_id)
-            free = [offer.gpus_per_node if offer else 0] * bought.get(offer_id, 0)
-            fits = True
-            for size in sorted(sizes, reverse=True):
-                seat = next((i for i, room in enumerate(free) if room >= size), None)
-                if seat is None:
-                    fits = False
-                    break
-                free[seat] -= size
-            yield unless(fits, f"{offer_id}: its nodes cannot hold the replicas placed on them")
+            yield unless(
+                _fit(sizes, self.offers[offer_id].gpus_per_node, bought.get(offer_id, 0)),
+                f"{offer_id}: its nodes cannot hold the replicas placed on them",
+            )
 
     def _quality(self) -> Iterator[Finding]:
         if self.measured is not None:
@@ -237,6 +241,10 @@ class PlanChecker:
         for pool in self.pools:
             at = PoolChecker(self, pool)
             loss = quality_loss_pct(at.deployment().shape, at.demand().architecture)
+            yield unless(
+                abs(pool["quality_loss_pct"] - loss) <= 1e-5 * loss,
+                f"{pool['name']}: its formats lose {loss:g} % quality",
+            )
             part = 1.0 if pool["role"] == "aggregated" else 0.5
             for name, share in pool["serves"].items():
                 lost[name] += share * loss * part
@@ -245,3 +253,25 @@ class PlanChecker:
                 value <= allowed + 1e-6,
                 f"class {name} loses {value:.3f} % quality, more than {allowed} %",
             )
+
+
+def _fit(sizes: Mapping[int, int], gpus: int, nodes: int) -> bool:
+    """Whether groups (size → how many) fit into nodes of `gpus`, the largest placed first."""
+    free = {gpus: nodes}
+    for size, wanted in sorted(sizes.items(), reverse=True):
+        for room in sorted(free):
+            each = room // size
+            if not each or not wanted:
+                continue
+            full = min(wanted // each, free[room])
+            rest = wanted - full * each
+            partly = 1 if rest > 0 and full < free[room] else 0
+            wanted = 0 if partly else rest
+            free[room] -= full + partly
+            free[room - each * size] = free.get(room - each * size, 0) + full
+            if partly:
+                left = room - rest * size
+                free[left] = free.get(left, 0) + 1
+        if wanted:
+            return False
+    return True

@@ -301,8 +301,10 @@ def _with_fleet(
         cost_per_hour_usd=cost,
         gpus=fleet.gpus,
         gpus_idle=fleet.gpus - sum(p.gpus for p in pools),
+        cost_per_million_output_tokens_usd=cost_per_million_output_tokens(problem, cost),
         pools=pools,
         purchases=purchases_of(fleet),
+        classes=classes,
     )
     begin = time.perf_counter()
     certificate = _certificate(problem, solved, options, bare.to_dict())
@@ -330,8 +332,6 @@ def _with_fleet(
         **{
             **vars(bare),
             "status": "optimal" if proven else "feasible",
-            "cost_per_million_output_tokens_usd": cost_per_million_output_tokens(problem, cost),
-            "classes": classes,
             "certificate": certificate,
             "search": _search(problem, solved, seconds),
             "binding": binding,

@@ -45,15 +45,6 @@ class PoolChecker:
 
     def findings(self) -> Iterator[Finding]:
         """Evaluate every condition of the pool."""
-        pool = self.pool
-        same = self.offer.accelerator == pool["accelerator"]
-        yield unless(
-            same,
-            f"{self.name}: {self.offer.offer_id} has {self.offer.accelerator}, "
-            f"not {pool['accelerator']}",
-        )
-        if not same:
-            return
         if self.plan.measured is None:
             yield from self._formats()
         yield from self._load()
@@ -75,13 +66,19 @@ class PoolChecker:
             kv in chip.kv_formats and kv in workload.precision.kv,
             f"{self.name}: a {kv} KV cache is not allowed or does not run on {chip.name}",
         )
+        architecture, tp, ep = self.demand().architecture, pool["tp"], pool["ep"]
+        experts = architecture.routing[0]
+        yield unless(
+            architecture.query_heads % tp == 0
+            and (ep == 1 or (ep == tp and bool(experts) and experts % tp == 0)),
+            f"{self.name}: TP {tp} with EP {ep} does not divide {architecture.name}",
+        )
         wanted = workload.serving.disaggregation
         split = pool["role"] != "aggregated"
         yield unless(
             wanted == "auto" or split == (wanted == "only"),
             f"{self.name}: {pool['role']} pools are not allowed (disaggregation: {wanted})",
         )
-        yield unless(pool["engine"] == workload.serving.engine, f"{self.name}: runs another engine")
 
     def _load(self) -> Iterator[Finding]:
         """What the pool admits, evaluated anew, carries its shares with the spares idle."""

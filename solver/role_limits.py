@@ -15,6 +15,9 @@ from solver.workload import Workload
 
 Floats = NDArray[np.float64]
 
+NOTHING_LEFT_S = 1e-9
+"""A limit that no replica keeps."""
+
 HANDOVER_SHARE = 0.2
 """Share of the TTFT target kept for the hand-over: KV arrival, decode slot and first step."""
 
@@ -61,11 +64,17 @@ def pool_limits(
     travel = handover_s(replicas, classes, bandwidth)
     never = np.full(shape, np.inf)
     if role == "prefill":
-        return Limits((1 - HANDOVER_SHARE) * first - travel, never, never, whole.utilization)
+        left = _positive((1 - HANDOVER_SHARE) * first - travel)
+        return Limits(left, never, never, whole.utilization)
     rest = np.where(np.isinf(whole.e2e_s), np.inf, whole.e2e_s - (1 - HANDOVER_SHARE) * first)
     return Limits(
-        ttft_s=HANDOVER_SHARE * first - travel,
+        ttft_s=_positive(HANDOVER_SHARE * first - travel),
         tpot_s=np.broadcast_to(whole.tpot_s, shape),
-        e2e_s=np.broadcast_to(rest, shape) - np.where(np.isinf(rest), 0.0, travel),
+        e2e_s=_positive(np.broadcast_to(rest, shape) - np.where(np.isinf(rest), 0.0, travel)),
         utilization=whole.utilization,
     )
+
+
+def _positive(limit: Floats) -> Floats:
+    """Replace what is left of a target that the hand-over alone uses up: nothing keeps that."""
+    return np.maximum(limit, NOTHING_LEFT_S)

@@ -84,11 +84,10 @@ def test_what_the_program_buys_holds_what_it_runs(case):
         assert o.accelerator == c.shape.accelerator.name
         assert c.location in (None, (o.provider, o.region))
         assert not c.shape.cross_node or o.network_gbps >= c.shape.network_gbps
-        assert all(0 <= span.start and span.stop <= fleet.nodes[p.offer] for span in p.nodes)
+        assert all(span.start >= 0 and span.stop <= fleet.nodes[p.offer] for span in p.nodes)
         assert p.node_count <= p.replicas * c.groups
-        assert (
-            p.replicas * c.gpus <= len(p.nodes) * (o.gpus_per_node // c.group_size) * c.group_size
-        )
+        usable = o.gpus_per_node // c.group_size * c.group_size
+        assert p.replicas * c.gpus <= p.node_count * usable
     assert replicas == fleet.replicas
     for o, gpus in taken.items():
         assert gpus <= fleet.nodes[o] * fleet.instance.offers[o].gpus_per_node
