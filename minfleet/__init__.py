@@ -3,22 +3,44 @@
 >>> from minfleet import Catalog, Workload, plan
 >>> answer = plan(Workload.load("examples/chat-70b.yaml"), Catalog.load())
 >>> answer.status, answer.cost_per_hour_usd
+
+Names are loaded when they are first used, so that ``python -m minfleet --help`` is quick.
 """
 
-from data.catalog import Catalog
-from data.errors import (
-    CatalogError,
-    EngineError,
-    InputError,
-    MinfleetError,
-    PlanError,
-    UnknownNameError,
-    WorkloadError,
-)
-from solver.checker import Check, PlanChecker
-from solver.plan import Plan
-from solver.planner import plan
-from solver.workload import Workload
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from data.catalog import Catalog
+    from data.errors import (
+        CatalogError,
+        EngineError,
+        InputError,
+        MinfleetError,
+        PlanError,
+        UnknownNameError,
+        WorkloadError,
+    )
+    from solver.checker import Check, PlanChecker
+    from solver.plan import Plan
+    from solver.planner import plan
+    from solver.workload import Workload
+
+_HOMES = {
+    "Catalog": "data.catalog",
+    "CatalogError": "data.errors",
+    "Check": "solver.checker",
+    "EngineError": "data.errors",
+    "InputError": "data.errors",
+    "MinfleetError": "data.errors",
+    "Plan": "solver.plan",
+    "PlanChecker": "solver.checker",
+    "PlanError": "data.errors",
+    "UnknownNameError": "data.errors",
+    "Workload": "solver.workload",
+    "WorkloadError": "data.errors",
+    "plan": "solver.planner",
+}
 
 __all__ = [
     "Catalog",
@@ -35,3 +57,10 @@ __all__ = [
     "WorkloadError",
     "plan",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the room it lives in."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'minfleet' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

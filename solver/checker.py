@@ -122,6 +122,7 @@ class PlanChecker:
         engine = self.workload.serving.engine
         yield unless(pool["engine"] == engine, f"{name}: runs {pool['engine']!r}, not {engine}")
         known = {c.name for c in self.workload.classes}
+        yield unless(bool(pool["serves"]), f"{name}: serves no class")
         for served, share in pool["serves"].items():
             yield unless(served in known, f"{name}: {served!r} is no class of the workload")
             yield unless(0 < share <= 1, f"{name}: the share {share} of {served} is not in (0, 1]")

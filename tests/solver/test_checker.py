@@ -25,7 +25,7 @@ RAG = {"name": "rag", "rate_rps": 2, "isl": 6000, "osl": 300, "sla": {"ttft_ms":
 KINDS: dict[str, dict[str, Any]] = {
     "spare replicas": {"hardware": {"spare_replicas": 1}},
     "disaggregated": {"serving": {"disaggregation": "only"}},
-    "two classes": {"classes": [CHAT, RAG]},
+    "two classes": {"classes": [CHAT, RAG], "hardware": {"accelerators": ["h100_sxm"]}},
 }
 LABELS = {"name"}
 """Text of a pool that may be anything."""
@@ -122,8 +122,8 @@ NEAR = ("a little more", "a little less")
 
 @pytest.mark.parametrize(
     ("kind", "change"),
-    [(kind, change) for kind in KINDS for change in CHANGES if kind != "two classes"]
-    + [("two classes", "a little more")],
+    [("spare replicas", change) for change in CHANGES]
+    + [(kind, "a little more") for kind in KINDS if kind != "spare replicas"],
 )
 def test_any_number_changed_fails_the_check(documents, quotes, kind, change):
     wanted, document = documents[kind]
@@ -131,6 +131,8 @@ def test_any_number_changed_fails_the_check(documents, quotes, kind, change):
     for path, value in figures(document):
         if isinstance(value, (bool, str)):
             continue
+        if path[0] == "pools" and path[1] > 0 and "predicted" in path:
+            continue  # as in the first pool
         if change in NEAR and path[-1] == "nodes" and path[0] == "pools":
             continue  # how its replicas lie in shared nodes is not written down
         other = CHANGES[change](value)
