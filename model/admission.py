@@ -33,10 +33,14 @@ from model.load_search import IDLE, largest_load
 from model.load_search import at_fraction as at_fraction
 from model.mixes import hold_pairs
 from model.replicas import Replicas, joined
-from model.service import Operation, operate, prepare
+from model.service import Operation, decode_tokens, operate, prepare
+from model.step_time import prefill_steps
 from model.traffic import RequestClass, Traffic, traffic_of
 
 Floats = NDArray[np.float64]
+
+_MOST_TPOT_S = 1e3
+"""Stands for the TPOT target of a class that has none."""
 
 ROLES = ("aggregated", "prefill", "decode")
 
@@ -197,11 +201,9 @@ def admissible_in_tier(
     strict = [replace(c, percentile=max(c.percentile for c in classes)) for c in classes]
     at_strict = alone
     if any(c.percentile != s.percentile for c, s in zip(classes, strict, strict=True)):
-        station = prepare(
-            replicas.column(), one_each(strict, role), prefill_only=role == "prefill"
-        )
+        station = prepare(replicas.column(), one_each(strict, role), prefill_only=role == "prefill")
         at_strict = operate(station, alone.concurrency, alone.rate_rps)
-    promise = _promise(alone, at_strict, limits)
+    promise = _promise(replicas, classes, limits, alone, at_strict)
     kept = excess(at_strict, promise) <= 0
     rates = np.where(served, alone.rate_rps, 0.0)
     rows = np.nonzero((served & ~kept).any(axis=1))[0]
@@ -211,17 +213,32 @@ def admissible_in_tier(
     return hold_pairs(replicas, classes, broadcast(limits, rates.shape), role, rates, alone)
 
 
-def _promise(alone: Operation, at_strict: Operation, limits: Limits) -> Limits:
+def _promise(
+    replicas: Replicas,
+    classes: Sequence[RequestClass],
+    limits: Limits,
+    alone: Operation,
+    at_strict: Operation,
+) -> Limits:
     """Return what a replica must keep so that each class meets its targets in any mix.
 
-    A class tolerates the wait it has alone at its admissible rate, and what its TTFT and
-    end-to-end targets leave beyond; and the TPOT it has there.
+    A class tolerates the wait and the TPOT that it has alone at its admissible rate, and what
+    its targets leave beyond: up to half of the time left goes to a longer TPOT, which also
+    delays its own prefill steps and every decoded token, the rest to waiting.
     """
     shape = alone.rate_rps.shape
     limits = broadcast(limits, shape)
-    left = np.minimum(
-        limits.ttft_s - alone.ttft_tail_s[..., 0], limits.e2e_s - alone.e2e_tail_s[..., 0]
+    t = one_each(classes, "aggregated")
+    steps = prefill_steps(replicas.column(2), t.isl_tail - t.cached)[..., 0] + 1
+    tokens = steps + decode_tokens(t)[..., 0]
+    tail, mean = alone.tpot_tail_s[..., 0], alone.tpot_s
+    to_first = np.maximum(limits.ttft_s - alone.ttft_tail_s[..., 0], 0.0)
+    to_last = np.maximum(limits.e2e_s - alone.e2e_tail_s[..., 0], 0.0)
+    rise = np.minimum(
+        np.minimum(limits.tpot_s, _MOST_TPOT_S) / tail - 1, to_first / 2 / (steps * tail)
     )
+    rise = np.maximum(np.minimum(rise, to_last / 2 / (tokens * tail)), 0.0)
+    left = np.minimum(to_first - steps * tail * rise, to_last - tokens * tail * rise)
 
     def least(values: Floats) -> Floats:
         served = np.where(alone.rate_rps > 0, values, np.inf)
@@ -230,9 +247,9 @@ def _promise(alone: Operation, at_strict: Operation, limits: Limits) -> Limits:
     never = np.full(shape, np.inf)
     return Limits(
         ttft_s=never,
-        tpot_s=least(at_strict.tpot_tail_s[..., 0]),
+        tpot_s=least(at_strict.tpot_tail_s[..., 0] * (1 + rise)),
         e2e_s=never,
         utilization=limits.utilization,
-        wait_s=least(at_strict.wait_tail_s[..., 0] + np.maximum(left, 0.0)),
-        mean_tpot_s=least(at_strict.tpot_s),
+        wait_s=least(at_strict.wait_tail_s[..., 0] + left),
+        mean_tpot_s=least(mean * (1 + rise)),
     )

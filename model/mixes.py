@@ -52,9 +52,7 @@ def hold_pairs(
     mix = rates[cells] * weight
     total = mix.sum(axis=1)
     t = traffic_of(classes, np.ones(len(classes)), role=role)
-    t = replace(
-        Traffic(**{k: v[members] for k, v in vars(t).items()}), share=mix / total[:, None]
-    )
+    t = replace(Traffic(**{k: v[members] for k, v in vars(t).items()}), share=mix / total[:, None])
     station = prepare(replicas.take(row), t, prefill_only=role == "prefill")
     start = (alone.concurrency[cells] * mix / alone.rate_rps[cells]).sum(axis=1)
     held = _share_held(station, take(limits, cells), total, start)

@@ -175,9 +175,7 @@ def _per_class(
     }
 
 
-def _output_tokens(
-    role: str, classes: Sequence[RequestClass], rates: Sequence[float]
-) -> float:
+def _output_tokens(role: str, classes: Sequence[RequestClass], rates: Sequence[float]) -> float:
     if role == "prefill":
         return float(sum(rates))
     first = 1.0 if role == "decode" else 0.0

@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-import pyomo.environ as pyo
-
 from solver.hosting import HostKey
 from solver.instance import Instance
+from solver.light_pyomo import pyo
 from solver.market import Location
 
 LOSS_TOLERANCE_PCT = 1e-9

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from solver.formulation import formulate
 from solver.instance import Instance
+from solver.light_pyomo import pyo
 
 Floats = NDArray[np.float64]
 
@@ -78,7 +79,6 @@ class Program:
 
 def compile_program(instance: Instance) -> Program:
     """Formulate an instance in Pyomo and compile it to sparse arrays."""
-    import pyomo.environ as pyo
     from pyomo.repn.linear import LinearRepnVisitor
     from scipy.sparse import csr_array
 

@@ -1,4 +1,4 @@
-"""Admissible rates: they hold, they are the largest, and classes that share a replica keep theirs."""
+"""Admissible rates: they hold, they are the largest, and classes that share a replica keep them."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_tier_of_one_is_the_class_alone():
 def test_a_tier_never_admits_more_than_alone():
     rates, alone = tier_rates(replicas(LLAMA_70B, *SHAPES), [CHAT, RAG, LABELS])
     assert (rates <= alone * (1 + 1e-12)).all()
-    assert (rates[:, 0] > 0.2 * alone[:, 0]).all()
+    assert (rates[:, 0] > 0.15 * alone[:, 0]).all()
 
 
 def test_equal_classes_lose_almost_nothing_by_sharing():
@@ -181,5 +181,3 @@ def test_a_range_of_load_ends_at_saturation():
     s = station(replicas(LLAMA_8B, shape()), CHAT)
     assert at_fraction(s, np.ones(1)).rate_rps.item() == pytest.approx(s.saturation_rps.item())
     assert math.isinf(at_fraction(s, np.ones(1)).ttft_s.item())
-
-

@@ -26,9 +26,7 @@ def test_rag_prompts():
     assert prompts.scv == pytest.approx(0.2793, abs=1e-4)
 
 
-@given(
-    st.floats(1, 1e6), st.sampled_from([0.9, 0.95, 0.99]), st.floats(0, 1, exclude_max=True)
-)
+@given(st.floats(1, 1e6), st.sampled_from([0.9, 0.95, 0.99]), st.floats(0, 1, exclude_max=True))
 def test_round_trip(mean, quantile, how_far):
     z = normal_quantile(quantile)
     value = mean * math.exp(how_far * z * z / 2)
