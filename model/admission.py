@@ -12,8 +12,8 @@ percentile of the tier. Under that promise the loads of the classes add up as fr
 - the mean wait of Pollaczek and Khinchine, Σλ_w·E[S_w²]/(2(1 − Σρ_w)), stays under ω when
   each class alone does at μ_w, for the same reason.
 
-Tails of waits and batch slots of unequal sequences are not linear, so mixes of two are tried
-(`model.mixes.hold_pairs`), and the rates of both lowered where such a mix misses a target.
+Tails of waits and batch slots of unequal sequences are not linear, so a few mixes are tried
+(`model.mixes.hold_mixes`), and the rates of their classes lowered where one misses a target.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from model.limits import excess as excess
 from model.limits import limits_of as limits_of
 from model.load_search import IDLE, largest_load
 from model.load_search import at_fraction as at_fraction
-from model.mixes import hold_pairs
+from model.mixes import hold_mixes
 from model.replicas import Replicas, joined
 from model.service import Operation, decode_tokens, operate, prepare
 from model.step_time import prefill_steps
@@ -210,7 +210,7 @@ def admissible_in_tier(
     if rows.size:
         narrowed = admissible(replicas.take(rows), strict, take(promise, rows), role).rate_rps
         rates[rows] = np.where(kept[rows], rates[rows], np.minimum(narrowed, rates[rows]))
-    return hold_pairs(replicas, classes, broadcast(limits, rates.shape), role, rates, alone)
+    return hold_mixes(replicas, classes, broadcast(limits, rates.shape), role, rates, alone)
 
 
 def _promise(

@@ -20,11 +20,11 @@ Floats = NDArray[np.float64]
 _TOLERANCE = 1e-3
 """Share by which a mix may miss a target before its rates are lowered."""
 
-_MIXES = (0.1, 0.5, 0.9)
-"""Shares of the first class in the load of the pairs that are tried."""
+_PAIRS = ((0.1, 0.9), (0.5, 0.5), (0.9, 0.1))
+"""Fractions Σ λ_w/μ_w = 1 of the mixes of two classes that are tried."""
 
 
-def hold_pairs(
+def hold_mixes(
     replicas: Replicas,
     classes: Sequence[RequestClass],
     limits: Limits,
@@ -32,7 +32,9 @@ def hold_pairs(
     rates: Floats,
     alone: Operation,
 ) -> Floats:
-    """Return `rates` lowered where a mix of two classes with Σ λ_w/μ_w = 1 misses a target.
+    """Return `rates` lowered where a mix of classes with Σ λ_w/μ_w = 1 misses a target.
+
+    Tried are mixes of two classes, and from three classes on the even mix of all.
 
     Parameters
     ----------
@@ -41,24 +43,43 @@ def hold_pairs(
     alone
         Each class by itself; its concurrencies are where the search for the mix's starts.
     """
+    served = rates > 0
     pairs = np.array(list(combinations(_extremes(classes), 2)))
-    row, which = np.nonzero((rates[:, pairs] > 0).all(axis=2))
-    if not row.size:
-        return rates
-    row, members = np.tile(row, len(_MIXES)), np.tile(pairs[which], (len(_MIXES), 1))
-    cells = row[:, None], members
-    first = np.repeat(_MIXES, len(which))
-    weight = np.stack([first, 1 - first], axis=1)
-    mix = rates[cells] * weight
-    total = mix.sum(axis=1)
-    t = traffic_of(classes, np.ones(len(classes)), role=role)
-    t = replace(Traffic(**{k: v[members] for k, v in vars(t).items()}), share=mix / total[:, None])
-    station = prepare(replicas.take(row), t, prefill_only=role == "prefill")
-    start = (alone.concurrency[cells] * mix / alone.rate_rps[cells]).sum(axis=1)
-    held = _share_held(station, take(limits, cells), total, start)
+    row, which = np.nonzero(served[:, pairs].all(axis=2))
+    tried = [(row, pairs[which], np.broadcast_to(f, (len(row), 2))) for f in _PAIRS]
+    if len(classes) > 2:
+        row = np.nonzero(served.sum(axis=1) > 2)[0]
+        everyone = np.broadcast_to(np.arange(len(classes)), (len(row), len(classes)))
+        fractions = served[row] / served[row].sum(axis=1, keepdims=True)
+        tried.append((row, everyone, fractions))
     factor = np.ones_like(rates)
-    np.minimum.at(factor, cells, held[:, None])
+    for width in {members.shape[1] for _, members, _ in tried}:
+        same = [part for part in tried if part[1].shape[1] == width]
+        row, members, fractions = (np.concatenate(a) for a in zip(*same, strict=True))
+        if not row.size:
+            continue
+        cells = row[:, None], members
+        mix = rates[cells] * fractions
+        with np.errstate(divide="ignore", invalid="ignore"):
+            busy = np.where(mix > 0, alone.concurrency[cells] * mix / alone.rate_rps[cells], 0.0)
+        t = traffic_of(classes, np.ones(len(classes)), role=role)
+        t = Traffic(**{k: v[members] for k, v in vars(t).items()})
+        t = replace(t, share=mix / mix.sum(axis=1, keepdims=True))
+        station = prepare(replicas.take(row), t, prefill_only=role == "prefill")
+        wanted = _without(take(limits, cells), mix == 0)
+        held = _share_held(station, wanted, mix.sum(axis=1), busy.sum(axis=1))
+        np.minimum.at(factor, cells, np.where(mix > 0, held[:, None], 1.0))
     return np.asarray(rates * factor, dtype=float)
+
+
+def _without(limits: Limits, absent: NDArray[np.bool_]) -> Limits:
+    """Return `limits` without the targets of absent classes."""
+    return replace(
+        limits,
+        ttft_s=np.where(absent, np.inf, limits.ttft_s),
+        tpot_s=np.where(absent, np.inf, limits.tpot_s),
+        e2e_s=np.where(absent, np.inf, limits.e2e_s),
+    )
 
 
 def _share_held(station: Station, limits: Limits, rates: Floats, start: Floats) -> Floats:

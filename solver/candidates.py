@@ -382,7 +382,7 @@ class CandidateSearch:
         """Remember, for each accelerator that cannot serve a class, how near it came."""
         chips = np.array([s.accelerator.name for s in shapes])
         fitting = chips[index]
-        for chip in sorted(set(chips)):
+        for chip in sorted({s.accelerator.name for s in shapes}):
             rows = np.nonzero(fitting == chip)[0]
             for k, c in enumerate(demand.classes):
                 if not len(rows) or not (alone.slots[rows, k] >= 1).any():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 
 from data.errors import InputError
+from data.offers import PRICING
+from data.precision import precisions, weight_loss_pct
 from solver.candidates import Miss
+from solver.demand import merged_sla
 from solver.engines.result import Termination
-from solver.explain.binding import relaxed_target
 from solver.fleet import Fleet, cheapest_fleet
 from solver.instance import Caps, Instance
+from solver.layouts import weight_formats
 from solver.problem import Problem, build_problem
 from solver.screening import fractional_prices
-from solver.workload import Workload
+from solver.workload import ClassSpec, Workload
 
 TARGET_STEPS = (1.1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100)
 """Factors by which a latency target is relaxed, in order, until a plan exists."""
@@ -55,14 +58,13 @@ def _conflicts(problem: Problem) -> list[dict[str, Any]]:
         ]
         near = [(m.best / m.target, m, chip) for m, chip in misses if m.limit != "memory"]
         if not near:
-            sentence = f"class {name}: fits the memory of no accelerator allowed"
-            found.append({"limit": "memory", "class": name, "sentence": sentence})
+            found.append({**_unserved(problem, name, bool(misses)), "class": name})
             continue
         _, miss, chip = min(near, key=lambda n: (n[0], n[2]))
         label = miss.limit.removesuffix("_ms").upper()
         found.append(
             {
-                "limit": f"sla.{miss.limit}",
+                "limit": _field(problem.workload, w, miss.limit),
                 "class": name,
                 "value": miss.target,
                 "best": round(miss.best, 4),
@@ -75,6 +77,30 @@ def _conflicts(problem: Problem) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _field(workload: Workload, w: int, name: str) -> str:
+    """Return where the target that a class is held to is set."""
+    spec = workload.classes[w]
+    own = spec.sla is not None and name in spec.sla.model_fields_set
+    return f"classes.{spec.name}.sla.{name}" if own else f"sla.{name}"
+
+
+def _unserved(problem: Problem, name: str, fits_nowhere: bool) -> dict[str, Any]:
+    """Say why nothing serves a class although no target is in the way."""
+    if problem.measured is not None:
+        return {"limit": "measured", "sentence": f"class {name}: no capacity was measured for it"}
+    if problem.workload.serving.disaggregation == "only":
+        sentence = (
+            f"class {name}: no prefill and decode pools at one location with a known network "
+            "keep its targets together"
+        )
+        return {"limit": "serving.disaggregation", "value": "only", "sentence": sentence}
+    if fits_nowhere:
+        sentence = f"class {name}: fits the memory of no accelerator allowed"
+        return {"limit": "memory", "sentence": sentence}
+    sentence = f"class {name}: no accelerator allowed runs the allowed weight and KV formats"
+    return {"limit": "precision", "sentence": sentence}
 
 
 def _per_token(problem: Problem, w: int, miss: Miss) -> str:
@@ -104,16 +130,7 @@ def _relaxations(
             start, least = caps.max_cost_per_hour_usd, float(fleet.cost_usd)
             yield _entry("hardware.max_cost_per_hour_usd", start, least, least)
     if caps.spare_replicas:
-        for spares in range(caps.spare_replicas - 1, -1, -1):
-            fleet = _solve(
-                replace(problem.instance, caps=replace(caps, spare_replicas=spares)),
-                gap,
-                time_limit_s,
-            )
-            if fleet is not None:
-                start, cost = caps.spare_replicas, float(fleet.cost_usd)
-                yield _entry("hardware.spare_replicas", start, spares, cost)
-                break
+        yield _most_spares(problem, gap, time_limit_s)
     if any(o.stock is not None for o in problem.instance.offers):
         unlimited = tuple(replace(o, stock=None) for o in problem.instance.offers)
         fleet = _solve(replace(problem.instance, offers=unlimited), gap, time_limit_s)
@@ -121,7 +138,7 @@ def _relaxations(
             yield _stock_entry(problem.instance, fleet)
     if problem.measured is None:
         for name in ("ttft_ms", "tpot_ms", "e2e_ms"):
-            yield _least_target(problem, name, gap, time_limit_s)
+            yield _least_target(problem, name, _owners(problem, name), gap, time_limit_s)
         yield from _filters(problem, workload, gap, time_limit_s)
 
 
@@ -133,10 +150,33 @@ def _solve(instance: Instance, gap: float, time_limit_s: float) -> Fleet | None:
     return cheapest_fleet(instance, gap=gap, time_limit_s=time_limit_s).fleet
 
 
+def _most_spares(problem: Problem, gap: float, time_limit_s: float) -> dict[str, Any] | None:
+    """Return the most spare replicas, below those asked for, that a plan exists with."""
+    caps = problem.instance.caps
+
+    def with_spares(number: int) -> Fleet | None:
+        fewer = replace(caps, spare_replicas=number)
+        return _solve(replace(problem.instance, caps=fewer), gap, time_limit_s)
+
+    low, high = 0, caps.spare_replicas
+    best = with_spares(0)
+    if best is None:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        fleet = with_spares(middle)
+        if fleet is None:
+            high = middle
+        else:
+            low, best = middle, fleet
+    return _entry("hardware.spare_replicas", caps.spare_replicas, low, float(best.cost_usd))
+
+
 def _least_gpus(problem: Problem, gap: float, time_limit_s: float) -> dict[str, Any] | None:
     """Return the fewest accelerators that do, and the cheapest fleet within them.
 
-    The fewest come from the same program with each node priced by its accelerators.
+    The fewest whatever they cost come from the same program with each node priced by its
+    accelerators; where a budget asks for more of cheaper ones, their number is halved towards.
     """
     instance = problem.instance
     counted = tuple(
@@ -148,11 +188,25 @@ def _least_gpus(problem: Problem, gap: float, time_limit_s: float) -> dict[str, 
     )
     if fewest.fleet is None or fewest.result.termination is not Termination.GAP_CLOSED:
         return None
+
+    def within(gpus: int | None) -> Fleet | None:
+        caps: Caps = replace(instance.caps, max_gpus=gpus)
+        return _solve(replace(instance, caps=caps), gap, time_limit_s)
+
     least = fewest.fleet.gpus
-    caps: Caps = replace(instance.caps, max_gpus=least)
-    fleet = _solve(replace(instance, caps=caps), gap, time_limit_s)
+    fleet = within(least)
     if fleet is None:
-        return None
+        fleet = within(None)
+        if fleet is None:
+            return None
+        low, least = least, fleet.gpus
+        while least - low > 1:
+            middle = (low + least) // 2
+            smaller = within(middle)
+            if smaller is None:
+                low = middle
+            else:
+                fleet, least = smaller, smaller.gpus
     return _entry("hardware.max_gpus", instance.caps.max_gpus, least, float(fleet.cost_usd))
 
 
@@ -167,34 +221,64 @@ def _stock_entry(instance: Instance, fleet: Fleet) -> dict[str, Any]:
     return _entry("stock", start, to, float(fleet.cost_usd))
 
 
+def _owners(problem: Problem, name: str) -> tuple[str | None, ...]:
+    """Return whose target to relax: the workload's (None), or classes' own (their names).
+
+    Only those that classes which nothing serves are held to; without such, all that are set.
+    """
+    workload = problem.workload
+    served = np.isfinite(fractional_prices(problem.instance).class_usd)
+    late = [c for c, ok in zip(workload.classes, served, strict=True) if not ok]
+    owners: dict[str | None, None] = {}
+    for spec in late or workload.classes:
+        own = spec.sla is not None and name in spec.sla.model_fields_set
+        if getattr(merged_sla(spec, workload.sla), name) is not None:
+            owners[spec.name if own else None] = None
+    return tuple(owners)
+
+
 def _least_target(
-    problem: Problem, name: str, gap: float, time_limit_s: float
+    problem: Problem,
+    name: str,
+    owners: tuple[str | None, ...],
+    gap: float,
+    time_limit_s: float,
 ) -> dict[str, Any] | None:
-    """Return the smallest relaxation of one latency target that gives a plan."""
-    low, high, best = 1.0, None, None
+    """Return the smallest relaxation of one latency target that gives a plan.
+
+    Where classes with targets of their own are late together, all are relaxed by one factor.
+    """
+    start = {owner: _target_of(problem.workload, name, owner) for owner in owners}
+
+    def attempt(targets: Mapping[str | None, float]) -> Fleet | None:
+        changed = _with_targets(problem.workload, name, targets)
+        again = build_problem(changed, problem.catalog, problem.coefficients)
+        return _solve(again.instance, gap, time_limit_s)
+
+    def at(factor: float) -> Fleet | None:
+        return attempt({owner: value * factor for owner, value in start.items()})
+
+    if not owners or at(TARGET_STEPS[-1]) is None:
+        return None
+    low, high = 1.0, float(TARGET_STEPS[-1])
     for factor in TARGET_STEPS:
-        best = _with_target(problem, name, factor, gap, time_limit_s)
-        if best is not None:
+        if at(factor) is not None:
             high = factor
             break
         low = factor
-    if high is None or best is None:
-        return None
     while high / low > 1.02:
         middle = math.sqrt(low * high)
-        fleet = _with_target(problem, name, middle, gap, time_limit_s)
-        if fleet is None:
-            low = middle
-        else:
-            high, best = middle, fleet
-    start = getattr(problem.workload.sla, name)
-    if start is None:
-        start = max(
-            getattr(c.sla, name) or 0.0 for c in problem.workload.classes if c.sla is not None
-        )
-    to = _round_up(start * high)
-    again = _with_target(problem, name, to / start, gap, time_limit_s) or best
-    return _entry(f"sla.{name}", start, to, float(again.cost_usd))
+        low, high = (middle, high) if at(middle) is None else (low, middle)
+    to = {owner: _round_up(value * high) for owner, value in start.items()}
+    fleet = attempt(to)
+    if fleet is None:
+        return None
+    if len(owners) == 1:
+        (owner,) = owners
+        field = f"sla.{name}" if owner is None else f"classes.{owner}.sla.{name}"
+        return _entry(field, start[owner], to[owner], float(fleet.cost_usd))
+    before, after = ({o or "sla": v for o, v in values.items()} for values in (start, to))
+    return _entry(f"sla.{name}", before, after, float(fleet.cost_usd))
 
 
 def _round_up(value: float) -> float:
@@ -203,36 +287,88 @@ def _round_up(value: float) -> float:
     return round(math.ceil(value / step - 1e-9) * step, 6)
 
 
-def _with_target(
-    problem: Problem, name: str, factor: float, gap: float, time_limit_s: float
-) -> Fleet | None:
-    changed = relaxed_target(problem.workload, name, factor)
-    if changed is None:
-        return None
-    again = build_problem(changed, problem.catalog, problem.coefficients)
-    return _solve(again.instance, gap, time_limit_s)
+def _target_of(workload: Workload, name: str, owner: str | None) -> float:
+    sla = workload.sla if owner is None else _spec(workload, owner).sla
+    return float(getattr(sla, name))
+
+
+def _spec(workload: Workload, name: str) -> ClassSpec:
+    return next(c for c in workload.classes if c.name == name)
+
+
+def _with_targets(workload: Workload, name: str, targets: Mapping[str | None, float]) -> Workload:
+    """Return the workload with one latency target changed, by owner."""
+    sla, classes = workload.sla, []
+    if None in targets:
+        sla = sla.model_copy(update={name: targets[None]})
+    for spec in workload.classes:
+        if spec.name in targets and spec.sla is not None:
+            own = spec.sla.model_copy(update={name: targets[spec.name]})
+            spec = spec.model_copy(update={"sla": own})
+        classes.append(spec)
+    return _changed(workload, sla=sla, classes=classes)
+
+
+def _changed(workload: Workload, **blocks: Any) -> Workload:
+    changed = workload.model_copy(update=blocks)
+    changed._folder = workload.folder
+    return changed
 
 
 def _filters(
     problem: Problem, workload: Workload, gap: float, time_limit_s: float
 ) -> Iterator[dict[str, Any] | None]:
     """Lift each filter alone."""
-    for name in ("accelerators", "providers", "regions", "pricing"):
-        start = getattr(workload.hardware, name)
-        to = ["on_demand", "spot"] if name == "pricing" else None
-        if start is None or (name == "pricing" and "spot" in start):
-            continue
-        hardware = workload.hardware.model_copy(update={name: to})
-        changed = workload.model_copy(update={"hardware": hardware})
-        changed._folder = workload.folder
+    hardware, precision, serving = workload.hardware, workload.precision, workload.serving
+    lifted: dict[str, Any] = {
+        name: None
+        for name in ("accelerators", "providers", "regions")
+        if getattr(hardware, name) is not None
+    }
+    pricing = [p for p in PRICING if p in hardware.pricing or p in ("on_demand", "spot")]
+    if set(pricing) != set(hardware.pricing):
+        lifted["pricing"] = pricing
+    for name, to in lifted.items():
+        changed = _changed(workload, hardware=hardware.model_copy(update={name: to}))
+        start = getattr(hardware, name)
         yield _lifted(problem, changed, f"hardware.{name}", start, to, gap, time_limit_s)
+    if precision.weights is not None:
+        changed = _changed(workload, precision=precision.model_copy(update={"weights": None}))
+        yield _lifted(
+            problem, changed, "precision.weights", precision.weights, None, gap, time_limit_s
+        )
+    if serving.disaggregation != "auto":
+        changed = _changed(workload, serving=serving.model_copy(update={"disaggregation": "auto"}))
+        field, start = "serving.disaggregation", serving.disaggregation
+        yield _lifted(problem, changed, field, start, "auto", gap, time_limit_s)
+    yield _least_loss(problem, workload, gap, time_limit_s)
+
+
+def _least_loss(
+    problem: Problem, workload: Workload, gap: float, time_limit_s: float
+) -> dict[str, Any] | None:
+    """Return the smallest loss, of those that the allowed formats have, that gives a plan."""
     allowed = workload.precision.max_quality_loss_pct
-    if allowed < 100:
-        precision = workload.precision.model_copy(update={"max_quality_loss_pct": 100.0})
-        changed = workload.model_copy(update={"precision": precision})
-        changed._folder = workload.folder
-        field = "precision.max_quality_loss_pct"
-        yield _lifted(problem, changed, field, allowed, 100.0, gap, time_limit_s)
+    table, formats = precisions(), workload.precision
+    losses = {
+        round(weight_loss_pct(w, d.architecture.native_precision) + table["kv", k].loss_pct, 4)
+        for d in problem.demands
+        for w in weight_formats(d.architecture, formats)
+        for k in formats.kv
+    }
+    steps = sorted(v for v in losses if v > allowed)
+    field, best = "precision.max_quality_loss_pct", None
+    while steps:
+        middle = (len(steps) - 1) // 2 if best else len(steps) - 1
+        to = steps[middle]
+        precision = formats.model_copy(update={"max_quality_loss_pct": to})
+        changed = _changed(workload, precision=precision)
+        entry = _lifted(problem, changed, field, allowed, to, gap, time_limit_s)
+        if entry is None and best is None:
+            return None
+        best = entry or best
+        steps = steps[middle + 1 :] if entry is None else steps[:middle]
+    return best
 
 
 def _lifted(
@@ -251,6 +387,4 @@ def _lifted(
     fleet = _solve(again.instance, gap, time_limit_s)
     if fleet is None:
         return None
-    if field == "precision.max_quality_loss_pct":
-        to = round(max(fleet.instance.candidates[c].loss_pct for c in fleet.replicas), 4)
     return _entry(field, start, to, float(fleet.cost_usd))

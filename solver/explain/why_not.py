@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from solver.candidates import Miss
 from solver.fleet import Fleet
@@ -12,6 +13,8 @@ from solver.instance import Instance
 from solver.market import allowed_accelerators
 from solver.problem import Problem
 from solver.screening import fractional_prices
+
+Floats = NDArray[np.float64]
 
 
 def why_not(problem: Problem, fleet: Fleet | None) -> tuple[dict[str, Any], ...]:
@@ -65,7 +68,7 @@ def _alone(instance: Instance) -> dict[str, tuple[float | None, float]]:
     found = {}
     for name in sorted(set(chips)):
         members = np.nonzero(chips == name)[0]
-        bound = float(prices.share_usd[:, members].min(axis=1).sum())
+        bound = float(_least_shares(instance, prices.share_usd, members).sum())
         if not np.isfinite(bound):
             continue
         nodes = [float(o.price_per_node_hour_usd) for o in instance.offers if o.accelerator == name]
@@ -78,6 +81,17 @@ def _alone(instance: Instance) -> dict[str, tuple[float | None, float]]:
         ]
         found[name] = (min(whole, default=None), max(bound, min(nodes)))
     return found
+
+
+def _least_shares(instance: Instance, share_usd: Floats, members: NDArray[np.intp]) -> Floats:
+    """Return the least cost of each class on some candidates: whole, or prefill and decode."""
+    least = {
+        role: share_usd[:, [c for c in members if instance.candidates[c].role == role]].min(
+            axis=1, initial=np.inf
+        )
+        for role in ("aggregated", "prefill", "decode")
+    }
+    return np.asarray(np.minimum(least["aggregated"], least["prefill"] + least["decode"]))
 
 
 def _one_kind(instance: Instance, c: int) -> float | None:
