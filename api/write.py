@@ -17,9 +17,12 @@ def check_writable(path: Path) -> None:
     InputError
         If it is a folder, or its folder does not exist or cannot be written to.
     """
-    folder = path.parent
-    if path.is_dir():
+    target = path.resolve()
+    folder = target.parent
+    if target.is_dir():
         raise InputError(f"{path}: is a folder; give the name of a file in it.")
+    if target.exists() and not target.is_file():
+        return
     if not folder.is_dir():
         raise InputError(f"{path}: cannot be written; there is no folder {str(folder)!r}.")
     if not os.access(folder, os.W_OK):
@@ -29,20 +32,30 @@ def check_writable(path: Path) -> None:
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` to `path` so that a reader sees the old file or the whole new one.
 
+    A link is followed; what is no file (``/dev/stdout``, a named pipe) is written to as it is.
+
     Raises
     ------
     InputError
         If the folder does not exist or cannot be written to.
     """
+    target = path.resolve()
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")
+        else:
+            _replace(target, text)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from None
+
+
+def _replace(target: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(name, 0o644)
-        os.replace(name, path)
-    except OSError as error:
+        os.replace(name, target)
+    except OSError:
         Path(name).unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror}).") from None
+        raise

@@ -102,7 +102,7 @@ def find_model(
     if reference in shipped:
         return shipped[reference]
     for model in shipped.values():
-        if reference.lower() in (model.name, model.hf_id.lower()):
+        if reference and reference.lower() in (model.name, model.hf_id.lower()):
             return model
     if HUB_ID.match(reference):
         return _from_hub(reference, place)

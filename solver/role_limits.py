@@ -66,7 +66,8 @@ def pool_limits(
     if role == "prefill":
         left = _positive((1 - HANDOVER_SHARE) * first - travel)
         return Limits(left, never, never, whole.utilization)
-    rest = np.where(np.isinf(whole.e2e_s), np.inf, whole.e2e_s - (1 - HANDOVER_SHARE) * first)
+    with np.errstate(invalid="ignore"):  # without any target, inf − inf
+        rest = np.where(np.isinf(whole.e2e_s), np.inf, whole.e2e_s - (1 - HANDOVER_SHARE) * first)
     return Limits(
         ttft_s=_positive(HANDOVER_SHARE * first - travel),
         tpot_s=np.broadcast_to(whole.tpot_s, shape),

@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -32,6 +33,14 @@ ModelReference = str | dict[str, str]
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: object, info: ValidationInfo) -> object:
+        """YAML reads yes, on and true as a truth value, which would count as the number 1."""
+        if isinstance(value, bool) and info.field_name != "disaggregation":
+            raise ValueError("should not be true or false")
+        return value
 
 
 class LengthSpec(_Strict):
@@ -101,7 +110,9 @@ class Hardware(_Strict):
     accelerators: list[str] | None = None
     providers: list[str] | None = None
     regions: list[str] | None = None
-    pricing: list[Literal["on_demand", "spot", "committed"]] = ["on_demand"]
+    pricing: Annotated[list[Literal["on_demand", "spot", "committed"]], Field(min_length=1)] = [
+        "on_demand"
+    ]
     max_gpus: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     max_cost_per_hour_usd: Positive | None = None
     spare_replicas: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -110,8 +121,10 @@ class Hardware(_Strict):
 class PrecisionSpec(_Strict):
     """Formats that may be used. Null weights: bf16, fp8, int4 and the published format."""
 
-    weights: list[Literal["bf16", "fp8", "int8", "int4", "fp4"]] | None = None
-    kv: list[Literal["bf16", "fp8"]] = ["bf16", "fp8"]
+    weights: (
+        Annotated[list[Literal["bf16", "fp8", "int8", "int4", "fp4"]], Field(min_length=1)] | None
+    ) = None
+    kv: Annotated[list[Literal["bf16", "fp8"]], Field(min_length=1)] = ["bf16", "fp8"]
     max_quality_loss_pct: Percent = 1.0
 
 
@@ -218,8 +231,11 @@ class Workload(_Strict):
         return workload
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the workload with every default filled in, ready for JSON."""
-        return self.model_dump(mode="json", by_alias=True)
+        """Return the workload with every default filled in, ready for JSON.
+
+        Of a traced workload these are the classes that its trace became, without the trace.
+        """
+        return self.model_dump(mode="json", by_alias=True) | {"trace": None}
 
 
 def _kind(value: object) -> str:
@@ -238,21 +254,42 @@ _FIELDS: dict[str, type[BaseModel]] = {
 }
 
 
+SHOWN = 80
+"""Characters of a wrong value that its error repeats."""
+
+
 def _sentence(error: ValidationError, content: Mapping[str, Any]) -> str:
     """Turn the first of pydantic's complaints into one sentence with place and fix."""
     complaints = error.errors(include_url=False)
-    first = min(complaints, key=lambda e: e["type"] != "extra_forbidden")
+    first = min(complaints, key=lambda e: (_rank(e), -len(e["loc"])))
     place = _place(first["loc"])
     if first["type"] == "extra_forbidden":
         return _unknown_key(first["loc"], place)
+    if first["type"] == "missing" and first["loc"][-1] == "mean":
+        return f"{place} is missing; a length has a mean and at most one of p90, p95 and p99."
     if first["type"] == "missing":
         return f"{place} is missing; every workload needs 'model' and 'classes'" + (
             ", and every class 'name' and 'rate_rps'." if "." in place else "."
         )
     given = first.get("input")
-    shown = "" if isinstance(given, (Mapping, list)) else f" (got {given!r})"
+    text = repr(given)
+    text = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    shown = "" if isinstance(given, (Mapping, list)) else f" (got {text})"
     message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return f"{place or 'workload'} {message}{shown}."
+
+
+def _rank(complaint: Any) -> int:
+    """Order complaints: an unknown key first, the branch of a union that was not meant last."""
+    if complaint["type"] == "extra_forbidden":
+        return 0
+    if complaint["type"] == "float_type" and isinstance(complaint.get("input"), Mapping):
+        return 3
+    return 2 if complaint["type"] in ("model_type", "dict_type", "string_type") else 1
+
+
+_BRANCHES = ("LengthSpec", "float", "str", "constrained-float", "dict[str,str]")
+"""What pydantic calls the branches of a union; they are no place in a file."""
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
@@ -260,7 +297,7 @@ def _place(loc: tuple[int | str, ...]) -> str:
     for part in loc:
         if isinstance(part, int):
             words += f"[{part}]"
-        elif part not in ("LengthSpec", "float", "str", "constrained-float", "dict[str,str]"):
+        elif part not in _BRANCHES and not part.startswith("function-"):
             words += f".{part}" if words else str(part)
     return words
 

@@ -137,6 +137,24 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("plan.json", "old")]
 
 
+def test_a_link_is_followed_and_a_pipe_stays_a_pipe(tmp_path):
+    from api.write import check_writable, write_atomically
+
+    file, link, pipe = tmp_path / "plan.json", tmp_path / "latest.json", tmp_path / "pipe"
+    file.write_text("old")
+    link.symlink_to(file)
+    write_atomically(link, "new")
+    assert link.is_symlink()
+    assert file.read_text() == "new"
+    os.mkfifo(pipe)
+    check_writable(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(pipe, "through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
 def test_infeasible_is_an_answer_with_status_1(invoke, write_workload, offers):
     file = write_workload(hardware={"max_cost_per_hour_usd": 1})
     result = invoke("plan", file, "--offers", offers, "--json")
