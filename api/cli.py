@@ -50,7 +50,7 @@ class _LazyGroup(MinfleetGroup):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="minfleet")
 def main() -> None:
-    r"""Find the cheapest fleet of accelerators that serves an LLM workload within its targets.
+    """Find the cheapest fleet of accelerators that serves an LLM workload within its targets.
 
     \b
     minfleet plan examples/chat-70b.yaml
@@ -58,7 +58,7 @@ def main() -> None:
 
     Exit status: 0 done, 1 proven infeasible or a check failed, 2 bad input, 3 no plan or no
     proof in time.
-    """
+    """  # noqa: D301 - click reads the escaped \b
 
 
 if __name__ == "__main__":

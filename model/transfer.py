@@ -29,6 +29,23 @@ def prompt_kv_bytes(r: Replicas, classes: Sequence[RequestClass]) -> Floats:
     return np.asarray(kv_bytes(rc, isl) * rc.tp * rc.pp, dtype=float)
 
 
+def link_rps(r: Replicas, classes: Sequence[RequestClass], bandwidth: Floats) -> Floats:
+    """Return the requests/s of each class whose KV the network of a replica carries.
+
+    Parameters
+    ----------
+    bandwidth
+        Network of each replica (bytes/s), shape (replicas,).
+
+    Returns
+    -------
+    ndarray
+        Shape (replicas, classes).
+    """
+    rate = np.asarray(bandwidth, dtype=float)[:, None] * r.column().network_efficiency
+    return np.asarray(rate / np.maximum(prompt_kv_bytes(r, classes), 1e-9), dtype=float)
+
+
 def handover_s(r: Replicas, classes: Sequence[RequestClass], bandwidth: Floats) -> Floats:
     """Return the time to move the KV of each class's prompt at its percentile.
 

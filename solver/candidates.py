@@ -23,7 +23,7 @@ from model.replicas import Replicas
 from model.service import Operation
 from model.shape import Shape
 from model.traffic import RequestClass
-from model.transfer import prompt_kv_bytes
+from model.transfer import link_rps
 from solver.demand import Demand
 from solver.dominance import undominated
 from solver.layouts import (
@@ -214,11 +214,27 @@ class CandidateSearch:
         return found
 
     def _paired_sites(self, market: Market) -> tuple[list[Site], list[tuple[Location, ...]]]:
-        """Return sites of equal accelerator and network once, with the locations that share it."""
+        """Return sites of equal accelerator and network once, with the locations that share it.
+
+        Where nodes of one accelerator differ in their network, there is a site for each of them
+        and the faster ones: a replica on the fast ones need not count on the slowest.
+        """
         merged: dict[Site, list[Location]] = {}
         for where in market.locations:
-            offers = [o for o in market.at(where) if o.network_gbps is not None]
-            sites = sites_of(self.catalog, offers)
+            per_gpu = [
+                (o, o.network_gbps / o.gpus_per_node)
+                for o in market.at(where)
+                if o.network_gbps is not None
+            ]
+            kinds = sorted({(o.accelerator, share) for o, share in per_gpu})
+            sites = [
+                site
+                for chip, least in kinds
+                for site in sites_of(
+                    self.catalog,
+                    [o for o, share in per_gpu if o.accelerator == chip and share >= least],
+                )
+            ]
             shared = self._shared_caches(sites)
             for site in sites:
                 merged.setdefault(replace(site, caches=shared), []).append(where)
@@ -311,14 +327,13 @@ class CandidateSearch:
         self.search.feasible += len(row)
         link = np.full(mu.shape, np.inf)
         if role != "aggregated":
-            carried = prompt_kv_bytes(replicas, demand.classes)[row]
-            link = bandwidth[row, None] / carried
+            link = link_rps(replicas, demand.classes, bandwidth)[row]
         loss = np.array([quality_loss_pct(s, demand.architecture) for s in shapes])[index]
         kept = np.arange(len(row))
         if self.prune:
             kept = undominated(
                 [shapes[i] for i in index[row]],
-                [where[i] for i in index[row]],
+                [(where[index[j]], bandwidth[j] / shapes[index[j]].gpus) for j in row],
                 mu,
                 link,
                 (loss if self.loss_matters else np.zeros_like(loss))[row],

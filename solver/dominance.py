@@ -108,7 +108,7 @@ def not_outpaced(
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for i, (s, place) in enumerate(zip(shapes, places, strict=True)):
         kv = s.kv if match_kv else ""
-        layout = (s.tp, s.pp, s.ep, s.batch_cap, s.cross_node)
+        layout = (s.tp, s.pp, s.ep, s.batch_cap, s.cross_node, s.network_gbps)
         groups[s.accelerator.name, place, kv, network[i], layout].append(i)
     kept = []
     for members in groups.values():
@@ -121,20 +121,20 @@ def not_outpaced(
     return np.array(sorted(kept), dtype=np.intp)
 
 
-def _block(shape: Shape) -> tuple[int, int, int]:
-    """(accelerators per group, groups, whether it spans nodes)."""
+def _block(shape: Shape) -> tuple[float, float, float, float]:
+    """(accelerators per group, groups, whether it spans nodes, network it needs for that)."""
     if shape.cross_node:
-        return shape.tp, shape.pp, 1
-    return shape.gpus, 1, 0
+        return shape.tp, shape.pp, 1, shape.network_gbps
+    return shape.gpus, 1, 0, 0.0
 
 
 def _reduce(
     index: NDArray[np.intp],
-    sizes: NDArray[np.int64],
+    sizes: Floats,
     capacity: Floats,
     link: Floats,
     loss: Floats,
-) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+) -> tuple[NDArray[np.intp], Floats]:
     """Drop the dominated, in blocks small enough for memory; repeat until one block is left."""
     width = max(1, int((_BLOCK / max(capacity.shape[1], 1)) ** 0.5))
     while True:
@@ -153,9 +153,7 @@ def _reduce(
         index = kept
 
 
-def _keep(
-    sizes: NDArray[np.int64], capacity: Floats, link: Floats, loss: Floats
-) -> NDArray[np.bool_]:
+def _keep(sizes: Floats, capacity: Floats, link: Floats, loss: Floats) -> NDArray[np.bool_]:
     """Return which candidates of one block no other dominates."""
     copies = _copies(sizes)
     k = np.maximum(copies, 1)[..., None]
@@ -168,14 +166,15 @@ def _keep(
     return np.asarray(~(beats & (~mutual | earlier)).any(axis=0))
 
 
-def _copies(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _copies(sizes: Floats) -> Floats:
     """How many replicas of a (rows) fit on the accelerators of one replica of b (columns).
 
     Group sizes are powers of two, so groups of a fill a group of b without waste. A replica of
-    a that itself spans nodes only stands in for one that spans as many groups of that size.
+    a that itself spans nodes only stands in for one that spans as many groups of that size, on
+    a network as fast.
     """
-    size_a, groups_a, spans_a = (sizes[:, i][:, None] for i in range(3))
-    size_b, groups_b, spans_b = (sizes[:, i][None, :] for i in range(3))
+    size_a, groups_a, spans_a, gbps_a = (sizes[:, i][:, None] for i in range(4))
+    size_b, groups_b, spans_b, gbps_b = (sizes[:, i][None, :] for i in range(4))
     inside = (size_b // size_a) * groups_b
-    spanning = (size_a <= size_b) & (groups_a <= groups_b) & (spans_b == 1)
-    return np.asarray(np.where(spans_a == 1, spanning.astype(int), inside))
+    spanning = (size_a <= size_b) & (groups_a <= groups_b) & (spans_b == 1) & (gbps_a <= gbps_b)
+    return np.asarray(np.where(spans_a == 1, spanning.astype(float), inside))

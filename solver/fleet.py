@@ -252,4 +252,6 @@ def read_fleet(instance: Instance, program: Program, result: EngineResult) -> Fl
     busy = {c for _, c in shares}
     replicas = {c: n for c, n in sorted(replicas.items()) if c in busy}
     placements = place(instance, replicas, hosted, nodes)
+    used = {placed.offer for placed in placements}
+    nodes = {o: count for o, count in nodes.items() if o in used}
     return Fleet(instance, replicas, nodes, shares, tuple(placements))

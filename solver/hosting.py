@@ -18,6 +18,8 @@ class HostKey:
         Accelerators that must share a node, and how many such groups a replica takes.
     cross_node_gbps
         Network its groups need between nodes (0: they do not talk across nodes).
+    kv_gbps
+        Network each of its accelerators needs for KV caches (0: none travel).
     """
 
     accelerator: str
@@ -25,9 +27,11 @@ class HostKey:
     groups: int
     location: Location | None
     cross_node_gbps: float
+    kv_gbps: float = 0.0
 
     def accepts(self, offer: Offer) -> bool:
         """Whether nodes of `offer` can hold such replicas."""
+        network = offer.network_gbps or 0.0
         return (
             offer.accelerator == self.accelerator
             and offer.gpus_per_node >= self.group_size
@@ -35,8 +39,6 @@ class HostKey:
                 self.location is None
                 or (location_of(offer) == self.location and offer.network_gbps is not None)
             )
-            and (
-                self.cross_node_gbps == 0
-                or (offer.network_gbps is not None and offer.network_gbps >= self.cross_node_gbps)
-            )
+            and network >= self.cross_node_gbps
+            and network / offer.gpus_per_node >= self.kv_gbps * (1 - 1e-9)
         )

@@ -47,6 +47,7 @@ def host_key(candidate: Candidate) -> HostKey:
         groups=candidate.groups,
         location=candidate.location,
         cross_node_gbps=shape.network_gbps if shape.cross_node else 0.0,
+        kv_gbps=candidate.network_bytes_per_s / shape.gpus * 8 / 1e9,
     )
 
 

@@ -22,7 +22,7 @@ from model.architecture import Architecture
 from model.replicas import Replicas, build_replicas
 from model.shape import Shape
 from solver.dominance import not_outpaced
-from solver.market import CROSS_NODE_MIN_GBPS
+from solver.market import pipeline_gbps
 from solver.workload import PrecisionSpec
 
 Floats = NDArray[np.float64]
@@ -44,8 +44,8 @@ class Site:
     ----------
     sizes
         Accelerators per node on offer.
-    cross_node_gbps
-        Slowest network of its largest nodes, if pipelines may cross them.
+    crossings
+        Nodes that pipelines may cross: (accelerators in a node, network it counts on).
     network_bytes_per_gpu
         Network share of one accelerator (bytes/s; 0 where none is known).
     caches
@@ -54,7 +54,7 @@ class Site:
 
     accelerator: Accelerator
     sizes: tuple[int, ...]
-    cross_node_gbps: float | None
+    crossings: tuple[tuple[int, float], ...]
     network_bytes_per_gpu: float = 0.0
     caches: tuple[str, ...] | None = None
 
@@ -67,20 +67,13 @@ def sites_of(catalog: Catalog, offers: Iterable[Offer]) -> list[Site]:
     sites = []
     for name in sorted(by_chip):
         group = by_chip[name]
-        largest = max(o.gpus_per_node for o in group)
-        fast = [
-            o.network_gbps
-            for o in group
-            if o.gpus_per_node == largest
-            and o.network_gbps is not None
-            and o.network_gbps >= CROSS_NODE_MIN_GBPS
-        ]
+        crossings = {(o.gpus_per_node, pipeline_gbps(o)) for o in group if pipeline_gbps(o)}
         known = [o.network_gbps / o.gpus_per_node for o in group if o.network_gbps is not None]
         sites.append(
             Site(
                 accelerator=catalog.accelerators[name],
                 sizes=tuple(sorted({o.gpus_per_node for o in group})),
-                cross_node_gbps=min(fast) if fast else None,
+                crossings=tuple(sorted(crossings)),
                 network_bytes_per_gpu=min(known) / 8 * 1e9 if known else 0.0,
             )
         )
@@ -97,8 +90,8 @@ def shapes_of(
     """Return the configurations of a model on an accelerator, without batch caps.
 
     TP is a power of two that divides the heads and fits a node. Aggregated replicas may also be
-    pipelines, whose stages share a node, or fill nodes of the largest size over a network of
-    at least `CROSS_NODE_MIN_GBPS`. Expert parallelism is tried at the TP degree beside none.
+    pipelines, whose stages share a node, or fill nodes on a network that is fast enough.
+    Expert parallelism is tried at the TP degree beside none.
     """
     chip, largest = site.accelerator, max(site.sizes)
     heads = architecture.query_heads
@@ -106,13 +99,14 @@ def shapes_of(
     cached = [k for k in caches if k in (site.caches or chip.kv_formats)]
     degrees = [t for t in (1, 2, 4, 8, 16) if t <= largest and heads % t == 0]
     stages = PIPELINE_DEGREES if role == "aggregated" else (1,)
-    layouts = [(t, p, False) for t in degrees for p in stages if t * p <= largest]
-    if site.cross_node_gbps is not None and degrees and role == "aggregated":
-        layouts += [(degrees[-1], p, True) for p in PIPELINE_DEGREES[1:]]
+    layouts = [(t, p, 0.0) for t in degrees for p in stages if t * p <= largest]
+    if role == "aggregated":
+        filled = {(max(t for t in degrees if t <= g), gbps) for g, gbps in site.crossings}
+        layouts += [(t, p, gbps) for t, gbps in sorted(filled) for p in PIPELINE_DEGREES[1:]]
     experts = architecture.routing[0]
     return [
-        Shape(chip, w, k, t, p, e, BATCH_CAPS[0], crosses, site.cross_node_gbps or 0.0)
-        for t, p, crosses in layouts
+        Shape(chip, w, k, t, p, e, BATCH_CAPS[0], gbps > 0, gbps)
+        for t, p, gbps in layouts
         for e in ((1, t) if experts and t > 1 and experts % t == 0 else (1,))
         for w in stored
         for k in cached

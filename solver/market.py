@@ -18,6 +18,9 @@ Location = tuple[str, str]
 CROSS_NODE_MIN_GBPS = 100.0
 """Slowest node network over which pipeline stages are planned."""
 
+PIPELINE_GBPS = (CROSS_NODE_MIN_GBPS, 400.0, 1600.0, 3200.0)
+"""Networks that pipelines are planned for; one in between counts as the next slower."""
+
 
 @dataclass(frozen=True)
 class Market:
@@ -116,8 +119,9 @@ def open_market(offers: Iterable[Offer], *, pair_locations: bool, prune: bool = 
     Notes
     -----
     Offer o is pointless beside o' of the same accelerator and node size when o' costs no more,
-    has unlimited stock and no larger minimum, and is on a fast network if o is: any plan that
-    buys o can buy o' instead. Where pools are paired, o and o' must also be of one location, or
+    has unlimited stock and no larger minimum, and is on as fast a network for pipelines: any
+    plan that buys o can buy o' instead. Where pools are paired, o' must carry as many KV caches
+    as o, and be of one location with it, or
     the whole location of o must be dominated by another in that sense, offer by offer; replacing
     all purchases of a location at once keeps every pair together.
     """
@@ -133,7 +137,7 @@ def open_market(offers: Iterable[Offer], *, pair_locations: bool, prune: bool = 
     if pair_locations:
         located = _undominated_locations(
             {
-                where: _undominated([o for o in offers if location_of(o) == where])
+                where: _undominated([o for o in offers if location_of(o) == where], paired=True)
                 for where in _pairable(offers)
             }
         )
@@ -150,8 +154,9 @@ def _pairable(offers: Iterable[Offer]) -> set[Location]:
     return {location_of(o) for o in offers if o.network_gbps is not None}
 
 
-def _fast(offer: Offer) -> bool:
-    return offer.network_gbps is not None and offer.network_gbps >= CROSS_NODE_MIN_GBPS
+def pipeline_gbps(offer: Offer) -> float:
+    """Return the network that pipelines across nodes of an offer count on; 0 for none."""
+    return max((g for g in PIPELINE_GBPS if g <= (offer.network_gbps or 0.0)), default=0.0)
 
 
 def _replaces(better: Offer, worse: Offer) -> bool:
@@ -159,16 +164,23 @@ def _replaces(better: Offer, worse: Offer) -> bool:
         better.price_per_node_hour_usd <= worse.price_per_node_hour_usd
         and better.stock is None
         and better.min_nodes <= worse.min_nodes
-        and (_fast(better) or not _fast(worse))
+        and pipeline_gbps(better) >= pipeline_gbps(worse)
     )
 
 
-def _undominated(offers: Iterable[Offer]) -> list[Offer]:
-    """Drop offers that an earlier (no dearer) one of the same kind of node replaces."""
+def _carries(better: Offer, worse: Offer) -> bool:
+    return (better.network_gbps or 0.0) >= (worse.network_gbps or 0.0)
+
+
+def _undominated(offers: Iterable[Offer], *, paired: bool = False) -> list[Offer]:
+    """Drop offers that an earlier (no dearer) one of the same kind of node replaces.
+
+    Where pools are paired, its network must carry as much.
+    """
     kept: dict[tuple[str, int], list[Offer]] = defaultdict(list)
     for o in offers:
         rivals = kept[o.accelerator, o.gpus_per_node]
-        if not any(_replaces(r, o) for r in rivals):
+        if not any(_replaces(r, o) and (_carries(r, o) or not paired) for r in rivals):
             rivals.append(o)
     return [o for group in kept.values() for o in group]
 
@@ -181,7 +193,7 @@ def _undominated_locations(groups: dict[Location, list[Offer]]) -> dict[Location
             any(
                 b.accelerator == w.accelerator
                 and b.gpus_per_node == w.gpus_per_node
-                and (b.network_gbps or 0) >= (w.network_gbps or 0)
+                and _carries(b, w)
                 and _replaces(b, w)
                 for b in better
             )

@@ -15,7 +15,7 @@ from model.admission import Limits, admissible, admissible_in_tier
 from model.predict import Deployment, predict
 from model.service import Operation
 from model.shape import Shape
-from model.transfer import prompt_kv_bytes
+from model.transfer import link_rps
 from solver.assemble import prediction_document
 from solver.demand import Demand
 from solver.layouts import weight_formats
@@ -197,11 +197,11 @@ class PoolChecker:
             f"{pool['network_bytes_per_s'] / 1e9:.2f}",
         )
         classes, rates = self._requests()
-        sizes = prompt_kv_bytes(self.deployment().replicas(), classes)[0]
-        moved = sum(r * s for r, s in zip(rates, sizes, strict=True))
+        network = np.array([pool["network_bytes_per_s"]])
+        most = link_rps(self.deployment().replicas(), classes, network)[0]
+        load = sum(r / m for r, m in zip(rates, most, strict=True))
         yield unless(
-            moved <= pool["network_bytes_per_s"] * (1 + 1e-6),
-            f"{self.name}: {moved / 1e9:.2f} GB/s of KV exceed its network",
+            load <= 1 + 1e-6, f"{self.name}: its KV takes {load:.2f} of what its network carries"
         )
 
     def _requests(self) -> tuple[list[Any], list[float]]:
@@ -234,7 +234,7 @@ def _kind(pool: Mapping[str, Any]) -> tuple[Any, ...]:
     """What makes two pools the same candidate on different offers."""
     keys = (
         "role", "model", "accelerator", "weight_precision", "kv_precision",
-        "tp", "pp", "ep", "cross_node", "batch_cap",
+        "tp", "pp", "ep", "cross_node", "batch_cap", "cross_node_gbps", "network_bytes_per_s",
     )  # fmt: skip
     place = (pool["provider"], pool["region"]) if pool["role"] != "aggregated" else ()
     return (*(pool[k] for k in keys), tuple(pool["tier"]), *place)

@@ -42,9 +42,10 @@ def test_the_printed_plan_is_what_is_printed_now(readme, chat, script, capsys, m
 
 
 def settled(lines: list[str]) -> list[str]:
-    """Leave out what depends on the machine or the day: seconds, warnings of old prices."""
-    text = re.sub(r"[\d.]+\ss\b", "", " ".join(lines).partition(" ! ")[0])
-    return text.split()
+    """Leave out what is not the answer: counts of the search, seconds, warnings of old prices."""
+    text = " ".join(lines).partition(" ! ")[0]
+    text = re.sub(r"\bsearch .*? s\s+(?=What)", "", text)
+    return re.sub(r"\d+ conditions", "conditions", text).split()
 
 
 def test_it_fits_one_screen(readme, script):

@@ -159,8 +159,11 @@ def accepts(o: Offer, c: Candidate) -> bool:
         return False
     if c.shape.cross_node and (o.network_gbps is None or o.network_gbps < c.shape.network_gbps):
         return False
-    split = c.role != "aggregated"
-    return not split or ((o.provider, o.region) == c.location and o.network_gbps is not None)
+    if c.role == "aggregated":
+        return True
+    if (o.provider, o.region) != c.location or o.network_gbps is None:
+        return False
+    return o.network_gbps / 8 * 1e9 * c.gpus / o.gpus_per_node >= c.network_bytes_per_s - 1e-6
 
 
 def holds(offers: tuple[Offer, ...], nodes: list[int], wanted: list[tuple[Candidate, int]]) -> bool:

@@ -93,6 +93,7 @@ def candidate(
     place: tuple[str, str] = ("acme", "eu"),
     kv: str = "bf16",
     crosses: bool = False,
+    network_gb_per_s: float = 1.0,
 ) -> Candidate:
     """Return a replica configuration that admits `capacity_rps` of each class."""
     classes = len(capacity_rps)
@@ -108,7 +109,7 @@ def candidate(
         link_rps=tuple(links) or (math.inf,) * classes,
         loss_pct=loss,
         location=place if split else None,
-        network_bytes_per_s=1e9 if split else 0.0,
+        network_bytes_per_s=network_gb_per_s * 1e9 if split else 0.0,
     )
 
 
@@ -128,13 +129,16 @@ PLACES = (("acme", "eu"), ("acme", "us"))
 
 
 @st.composite
-def instances(draw: st.DrawFn, max_candidates: int = 4) -> Instance:
-    """Small instances: at most 3 accelerators, 3 classes, and 3 replicas of use a candidate."""
+def instances(draw: st.DrawFn, max_candidates: int = 4, split: bool = False) -> Instance:
+    """Small instances: at most 3 accelerators, 3 classes, and 3 replicas of use a candidate.
+
+    With `split` there is a pair of prefill and decode candidates in each.
+    """
     chips = "abc"[: draw(st.integers(1, 3))]
     classes = draw(st.integers(1, 3))
     rates = tuple(float(draw(st.integers(1, 20))) for _ in range(classes))
-    candidates: list[Candidate] = []
-    for _ in range(draw(st.integers(1, max_candidates))):
+    candidates: list[Candidate] = _pair(draw, chips, rates) if split else []
+    for _ in range(draw(st.integers(0 if split else 1, max_candidates - len(candidates)))):
         if draw(st.integers(0, 3)):
             candidates.append(_aggregated(draw, chips, rates))
         else:
@@ -191,6 +195,7 @@ def _pair(draw: st.DrawFn, chips: str, rates: tuple[float, ...]) -> list[Candida
             links=_capacity(rates, _loads(draw, len(rates)), math.inf),
             place=place,
             kv=kv,
+            network_gb_per_s=draw(st.sampled_from((1.0, 1.0, 10.0))),
         )
         for role in ("prefill", "decode")
     ]

@@ -16,17 +16,29 @@ from solver.fleet import cheapest_fleet
 from solver.program import compile_program
 from solver.screening import fractional_prices
 
-cases = settings(
-    max_examples=300,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+
+def cases(number: int) -> settings:
+    return settings(
+        max_examples=number,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
 
 
-@cases
+@cases(200)
 @given(case=instances())
 def test_same_cost_and_same_verdict(case):
+    _check(case)
+
+
+@cases(150)
+@given(case=instances(split=True))
+def test_same_cost_and_same_verdict_of_split_pools(case):
+    _check(case)
+
+
+def _check(case):
     cheapest = cheapest_cost(case)
     for screen in (True, False):
         solved = cheapest_fleet(case, gap=0.0, time_limit_s=60.0, screen=screen)
