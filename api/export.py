@@ -53,5 +53,7 @@ def export_program(
     )
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / f"program{path.suffix}"
-        formulate(problem.instance).write(str(draft), io_options={"symbolic_solver_labels": True})
+        formulate(problem.instance.rated()).write(
+            str(draft), io_options={"symbolic_solver_labels": True}
+        )
         write_atomically(path, draft.read_text("utf-8"))

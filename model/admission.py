@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +27,17 @@ from numpy.typing import NDArray
 from model.limits import Limits as Limits
 from model.limits import broadcast, take
 from model.limits import excess as excess
+from model.limits import joined as join_limits
 from model.limits import limits_of as limits_of
 from model.load_search import IDLE, largest_load
 from model.load_search import at_fraction as at_fraction
-from model.mixes import hold_mixes
+from model.mixes import MixTask, hold_mixes
 from model.replicas import Replicas, joined
-from model.service import Operation, decode_tokens, operate, prepare
+from model.service import Operation, operate
+from model.station import decode_tokens, prepare
 from model.step_time import prefill_steps
 from model.traffic import RequestClass, Traffic, traffic_of
+from model.traffic import joined as join_traffic
 
 Floats = NDArray[np.float64]
 
@@ -137,7 +139,7 @@ def _cells(job: Job, *, prefill_only: bool) -> _Cells:
         column=column,
         replicas=job.replicas.take(row),
         traffic=Traffic(**{k: v[0, column] for k, v in vars(everywhere).items()}),
-        limits=Limits(**{k: v[row, column] if np.ndim(v) else v for k, v in vars(limits).items()}),
+        limits=take(limits, (row, column)),
     )
 
 
@@ -146,19 +148,10 @@ def _search(jobs: Sequence[Job], *, prefill_only: bool) -> list[Operation]:
     parts = [_cells(job, prefill_only=prefill_only) for job in jobs]
     station = prepare(
         joined([p.replicas for p in parts]),
-        Traffic(
-            **{
-                k: np.concatenate([getattr(p.traffic, k) for p in parts])
-                for k in vars(parts[0].traffic)
-            }
-        ),
+        join_traffic([p.traffic for p in parts]),
         prefill_only=prefill_only,
     )
-    bounds: dict[str, Any] = {
-        k: np.concatenate([getattr(p.limits, k) for p in parts]) if np.ndim(v) else v
-        for k, v in vars(parts[0].limits).items()
-    }
-    limits = Limits(**bounds)
+    limits = join_limits([p.limits for p in parts])
     found = at_fraction(station, largest_load(station, limits))
     answers, begin = [], 0
     for job, part in zip(jobs, parts, strict=True):
@@ -175,42 +168,80 @@ def _search(jobs: Sequence[Job], *, prefill_only: bool) -> list[Operation]:
     return answers
 
 
-def admissible_in_tier(
-    replicas: Replicas,
-    classes: Sequence[RequestClass],
-    limits: Limits,
-    role: str,
-    alone: Operation,
-) -> Floats:
-    """Return the admissible rates when all `classes` may share a replica.
+@dataclass(frozen=True)
+class TierJob:
+    """Replicas of one model and role that all `classes` may share.
 
-    Parameters
+    Attributes
     ----------
     alone
         `admissible` of the same classes, each by itself; classes with rate 0 there are left
         out of the promise, since the replica never serves them.
+    """
+
+    replicas: Replicas
+    classes: Sequence[RequestClass]
+    limits: Limits
+    role: str
+    alone: Operation
+
+    @property
+    def strict(self) -> list[RequestClass]:
+        """The classes at the strictest percentile of the tier."""
+        strictest = max(c.percentile for c in self.classes)
+        return [replace(c, percentile=strictest) for c in self.classes]
+
+
+def admissible_in_tiers(jobs: Sequence[TierJob]) -> list[Floats]:
+    """Return the admissible rates when all classes of a job may share a replica.
 
     Returns
     -------
-    ndarray
-        Rates of shape (n, classes), never above those alone.
+    list of ndarray
+        For each job, rates of shape (replicas, classes), never above those alone. Jobs are
+        searched together, which costs less than one by one.
     """
-    if len(classes) == 1:
-        return alone.rate_rps
-    served = alone.rate_rps > 0
-    strict = [replace(c, percentile=max(c.percentile for c in classes)) for c in classes]
-    at_strict = alone
-    if any(c.percentile != s.percentile for c, s in zip(classes, strict, strict=True)):
-        station = prepare(replicas.column(), one_each(strict, role), prefill_only=role == "prefill")
-        at_strict = operate(station, alone.concurrency, alone.rate_rps)
-    promise = _promise(replicas, classes, limits, alone, at_strict)
-    kept = excess(at_strict, promise) <= 0
-    rates = np.where(served, alone.rate_rps, 0.0)
-    rows = np.nonzero((served & ~kept).any(axis=1))[0]
-    if rows.size:
-        narrowed = admissible(replicas.take(rows), strict, take(promise, rows), role).rate_rps
-        rates[rows] = np.where(kept[rows], rates[rows], np.minimum(narrowed, rates[rows]))
-    return hold_mixes(replicas, classes, broadcast(limits, rates.shape), role, rates, alone)
+    rates = [np.where(job.alone.rate_rps > 0, job.alone.rate_rps, 0.0) for job in jobs]
+    shared = [i for i, job in enumerate(jobs) if len(job.classes) > 1]
+    late: list[tuple[int, NDArray[np.intp], NDArray[np.bool_]]] = []
+    searches: list[Job] = []
+    for i in shared:
+        job = jobs[i]
+        at_strict = _at_strictest(job)
+        promise = _promise(job.replicas, job.classes, job.limits, job.alone, at_strict)
+        kept = excess(at_strict, promise) <= 0
+        rows = np.nonzero(((job.alone.rate_rps > 0) & ~kept).any(axis=1))[0]
+        if rows.size:
+            late.append((i, rows, kept[rows]))
+            searches.append(Job(job.replicas.take(rows), job.strict, take(promise, rows), job.role))
+    for (i, rows, fine), found in zip(late, admissible_each(searches), strict=True):
+        lower = np.minimum(found.rate_rps, rates[i][rows])
+        rates[i][rows] = np.where(fine, rates[i][rows], lower)
+    tasks = [
+        MixTask(
+            replicas=job.replicas,
+            classes=job.classes,
+            limits=broadcast(job.limits, rates[i].shape),
+            role=job.role,
+            rates=rates[i],
+            alone=job.alone,
+        )
+        for i in shared
+        for job in [jobs[i]]
+    ]
+    for i, held in zip(shared, hold_mixes(tasks), strict=True):
+        rates[i] = held
+    return rates
+
+
+def _at_strictest(job: TierJob) -> Operation:
+    """Return each class alone, at the strictest percentile of the tier."""
+    strict = job.strict
+    if all(c.percentile == s.percentile for c, s in zip(job.classes, strict, strict=True)):
+        return job.alone
+    prefill_only = job.role == "prefill"
+    station = prepare(job.replicas.column(), one_each(strict, job.role), prefill_only=prefill_only)
+    return operate(station, job.alone.concurrency, job.alone.rate_rps)
 
 
 def _promise(

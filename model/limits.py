@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,15 @@ def broadcast(limits: Limits, shape: tuple[int, int]) -> Limits:
 def take(limits: Limits, index: object) -> Limits:
     """Return the limits at `index` (any NumPy index)."""
     return Limits(**{k: v[index] if np.ndim(v) else v for k, v in vars(limits).items()})
+
+
+def joined(parts: Sequence[Limits]) -> Limits:
+    """Return limits of equal utilisation, one after another."""
+    arrays: dict[str, Any] = {
+        k: np.concatenate([getattr(p, k) for p in parts]) if np.ndim(v) else v
+        for k, v in vars(parts[0]).items()
+    }
+    return Limits(**arrays)
 
 
 def excess(o: Operation, limits: Limits) -> Floats:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from model.bracketing import last_not_positive
 from model.limits import Limits, excess, take
-from model.service import Operation, Station, operate
+from model.service import Operation, operate
+from model.station import Station
 
 Floats = NDArray[np.float64]
 
@@ -50,32 +52,38 @@ def largest_load(
     precision
         Width of the final bracket, relative to the load.
     """
-    from scipy.optimize.elementwise import find_root
-
     answer = np.ones(station.slots.shape)
-    index = np.nonzero(measure(at_fraction(station, answer), limits) > 0)[0]
+    missed = measure(at_fraction(station, answer), limits)
+    index = np.nonzero(missed > 0)[0]
     if not index.size:
         return answer
-    cache: dict[bytes, tuple[Station, Limits]] = {}
+    part = _Part(station, limits, index)
+    low = np.full(index.shape, IDLE)
 
-    def miss(load: Floats, which: Floats) -> Floats:
-        rows = which.astype(np.intp)
-        key = rows.tobytes()
-        if key not in cache:
-            cache.clear()
-            cache[key] = station.take(rows), take(limits, rows)
-        return measure(at_fraction(cache[key][0], load), cache[key][1])
+    def miss(load: Floats, which: NDArray[np.intp]) -> Floats:
+        some = part.take(index[which])
+        return measure(at_fraction(some.station, load), some.limits)
 
-    found = find_root(
-        miss,
-        (np.full(index.shape, IDLE), np.ones(index.shape)),
-        args=(index.astype(float),),
-        tolerances={"xatol": 0.0, "xrtol": precision, "fatol": 0.0, "frtol": 0.0},
-        maxiter=100,
+    answer[index] = last_not_positive(
+        miss, low, miss(low, np.arange(len(index))), answer[index], missed[index], precision
     )
-    (left, right), (_, f_right) = found.bracket, found.f_bracket
-    answer[index] = np.where(f_right <= 0, right, left)
     return answer
+
+
+class _Part:
+    """Some cells of a station and its limits; the last part asked for is remembered."""
+
+    def __init__(self, station: Station, limits: Limits, index: NDArray[np.intp]) -> None:
+        self.station, self.limits = station.take(index), take(limits, index)
+        self.index = index
+
+    def take(self, index: NDArray[np.intp]) -> _Part:
+        """Return the cells at `index`, which are among those of the last call."""
+        if len(index) != len(self.index):
+            kept = np.searchsorted(self.index, index)
+            self.station, self.limits = self.station.take(kept), take(self.limits, kept)
+            self.index = index
+        return self
 
 
 def load_at(station: Station, rate: Floats, start: Floats) -> Operation:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from data.coefficients import CoefficientTable
 from model.architecture import Architecture
+from model.bracketing import last_not_positive
 from model.replicas import Replicas, build_replicas
-from model.service import Operation, Station, operate, prepare
+from model.service import Operation, operate
 from model.shape import Shape
+from model.station import Station, prepare
 from model.step_time import StepTerms, decode_terms
 from model.traffic import RequestClass, Traffic, traffic_of
 from model.transfer import handover_s
@@ -149,16 +151,16 @@ def _load_at(station: Station, rate: float) -> float:
     """Return the concurrency at which the replica serves `rate` (its slots when saturated)."""
     if station.prefill_only:
         return 0.0
-    from scipy.optimize import brentq
+    top = np.array([max(float(station.slots[0]), 1.0)])
 
-    top = max(float(station.slots[0]), 1.0)
+    def beyond(b: NDArray[np.float64], which: NDArray[np.intp]) -> NDArray[np.float64]:
+        return operate(station, b).rate_rps - rate
 
-    def short(b: float) -> float:
-        return float(operate(station, np.array([b])).rate_rps[0]) - rate
-
-    if short(top) <= 0:
-        return top
-    return float(brentq(short, 0.0, top, xtol=1e-12, rtol=1e-12))
+    over = beyond(top, np.zeros(1, dtype=np.intp))
+    if over[0] <= 0:
+        return float(top[0])
+    none = np.zeros(1)
+    return float(last_not_positive(beyond, none, none - rate, top, over, 1e-12)[0])
 
 
 def _per_class(

@@ -38,9 +38,10 @@ class Wait:
             Array of shape (..., classes) for waits of shape (...,).
         """
         odds = np.maximum(self.probability[..., None] / np.asarray(tail, dtype=float), 1.0)
+        scale, mean = self.scale_s[..., None], self.mean_s[..., None]
         with np.errstate(invalid="ignore"):
-            excess = self.scale_s[..., None] * np.log(odds) - self.mean_s[..., None]
-        return np.asarray(np.nan_to_num(excess, nan=np.inf, posinf=np.inf), dtype=float)
+            excess = scale * np.log(odds) - mean
+        return np.where(np.isfinite(mean), excess, np.inf)
 
 
 def single_server_wait(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,26 @@ class Replicas:
         """Memory left for the KV cache on each accelerator."""
         taken = self.weight_bytes + self.workspace_bytes + self.reserve_bytes
         return self.usable_bytes - taken
+
+    @cached_property
+    def token_s(self) -> Floats:
+        """Time to multiply one token through the layers, all stages (seconds)."""
+        return self.token_flops / self.gemm_flops_per_s * self.pipeline_loss
+
+    @cached_property
+    def head_s(self) -> Floats:
+        """Time to multiply one token through the output projection (seconds)."""
+        return self.head_flops / self.gemm_flops_per_s * self.pipeline_loss
+
+    @cached_property
+    def always_read_s(self) -> Floats:
+        """Time to stream the weights that every step reads (seconds)."""
+        return self.read_always_bytes / self.bandwidth * self.pipeline_loss
+
+    @cached_property
+    def expert_read_s(self) -> Floats:
+        """Time to stream all routed experts (seconds)."""
+        return self.read_expert_bytes / self.bandwidth * self.pipeline_loss
 
     def map(self, change: object) -> Replicas:
         """Return a copy whose arrays are ``change(array)``, e.g. a reshape or a selection."""

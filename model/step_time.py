@@ -12,7 +12,9 @@ that of a micro-batch through all stages, plus the hops.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,11 +47,15 @@ class StepTerms:
     hops: Floats
 
     @property
+    def linear(self) -> Floats:
+        """All but the matrix part: linear in the sequences (seconds)."""
+        rest = self.engine + self.layers + self.kv + self.collectives + self.hops
+        return np.asarray(rest, dtype=float)
+
+    @property
     def total(self) -> Floats:
         """Step time (seconds)."""
-        gemm = np.maximum(self.weights, self.compute)
-        rest = self.engine + self.layers + self.kv + self.collectives + self.hops
-        return np.asarray(gemm + rest, dtype=float)
+        return np.asarray(self.linear + np.maximum(self.weights, self.compute), dtype=float)
 
 
 def expert_share(r: Replicas, tokens: ArrayLike) -> Floats:
@@ -66,8 +72,9 @@ def expert_share(r: Replicas, tokens: ArrayLike) -> Floats:
 
 def weight_read_s(r: Replicas, tokens: ArrayLike) -> Floats:
     """Return the time to stream the weights that `tokens` tokens need."""
-    read = r.read_always_bytes + r.read_expert_bytes * expert_share(r, tokens)
-    return np.asarray(read / r.bandwidth * r.pipeline_loss, dtype=float)
+    if not r.experts:
+        return r.always_read_s
+    return np.asarray(r.always_read_s + r.expert_read_s * expert_share(r, tokens), dtype=float)
 
 
 def gemm_s(r: Replicas, tokens: ArrayLike, sampled: ArrayLike) -> Floats:
@@ -80,22 +87,19 @@ def gemm_s(r: Replicas, tokens: ArrayLike, sampled: ArrayLike) -> Floats:
     sampled
         Those of them that pass the output projection.
     """
-    tokens, sampled = np.asarray(tokens, dtype=float), np.asarray(sampled, dtype=float)
-    flops = r.token_flops * tokens + r.head_flops * sampled
-    compute = flops / r.gemm_flops_per_s * r.pipeline_loss
+    compute = r.token_s * np.asarray(tokens) + r.head_s * np.asarray(sampled)
     return np.asarray(np.maximum(weight_read_s(r, tokens), compute), dtype=float)
 
 
 def decode_terms(r: Replicas, sequences: ArrayLike, context: ArrayLike) -> StepTerms:
     """Return the terms of a step that decodes `sequences` at a mean `context` (tokens)."""
     batch = np.asarray(sequences, dtype=float) / r.pp
-    flops = (r.token_flops + r.head_flops) * batch
     shape = np.broadcast_shapes(batch.shape, r.tp.shape, np.shape(context))
     return StepTerms(
         engine=np.broadcast_to(r.step_s, shape),
         layers=np.broadcast_to(r.layer_s, shape),
         weights=np.broadcast_to(weight_read_s(r, batch), shape),
-        compute=np.broadcast_to(flops / r.gemm_flops_per_s * r.pipeline_loss, shape),
+        compute=np.broadcast_to((r.token_s + r.head_s) * batch, shape),
         kv=np.asarray(
             batch * kv_bytes(r, context) * r.pp / r.kv_bandwidth * r.pipeline_loss, dtype=float
         ),
@@ -104,9 +108,49 @@ def decode_terms(r: Replicas, sequences: ArrayLike, context: ArrayLike) -> StepT
     )
 
 
+@dataclass(frozen=True)
+class DecodeStep:
+    """A decode step at a fixed context, as a function of the sequences it decodes.
+
+    All but the matrix part is linear in the sequences, so two evaluations of `decode_terms`
+    hold the whole of it.
+
+    Attributes
+    ----------
+    fixed_s, each_s
+        Linear terms without sequences, and what each sequence adds (seconds).
+    compute_each_s
+        Time to multiply one sequence's token (seconds).
+    """
+
+    TERMS: ClassVar = ("fixed_s", "each_s", "compute_each_s")
+
+    replicas: Replicas
+    fixed_s: Floats
+    each_s: Floats
+    compute_each_s: Floats
+
+    def seconds(self, sequences: ArrayLike) -> Floats:
+        """Return the time of a step that decodes `sequences` (seconds)."""
+        count = np.asarray(sequences, dtype=float)
+        read = weight_read_s(self.replicas, count / self.replicas.pp)
+        gemm = np.maximum(read, self.compute_each_s * count)
+        return np.asarray(self.fixed_s + self.each_s * count + gemm, dtype=float)
+
+    def map(self, change: Callable[[Floats], Floats], replicas: Replicas) -> DecodeStep:
+        """Return the step with its arrays changed as those of its replicas were."""
+        return DecodeStep(replicas, *(change(getattr(self, name)) for name in self.TERMS))
+
+
+def decode_step(r: Replicas, context: ArrayLike) -> DecodeStep:
+    """Return the decode step of `r` at a mean `context` (tokens)."""
+    none, one = (decode_terms(r, np.full(np.shape(context), n), context) for n in (0.0, 1.0))
+    return DecodeStep(r, none.linear, one.linear - none.linear, np.asarray(one.compute))
+
+
 def decode_step_s(r: Replicas, sequences: ArrayLike, context: ArrayLike) -> Floats:
     """Return the time of a step that decodes `sequences` at a mean `context` (seconds)."""
-    return decode_terms(r, sequences, context).total
+    return decode_step(r, context).seconds(sequences)
 
 
 def attention_prefill_s(r: Replicas, prompt: ArrayLike, cached: ArrayLike = 0.0) -> Floats:

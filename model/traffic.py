@@ -75,6 +75,16 @@ class Traffic:
     tail: Floats
     arrival_scv: Floats
 
+    def take(self, index: object) -> Traffic:
+        """Return the mixes at `index` (any NumPy index); every array has all the axes."""
+        return Traffic(**{k: v[index] for k, v in vars(self).items()})
+
+
+def joined(parts: Sequence[Traffic]) -> Traffic:
+    """Return mixes of equally many classes, one after another."""
+    names = vars(parts[0])
+    return Traffic(**{k: np.concatenate([getattr(p, k) for p in parts]) for k in names})
+
 
 def traffic_of(
     classes: Sequence[RequestClass],

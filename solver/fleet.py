@@ -16,7 +16,7 @@ from solver.instance import Instance
 from solver.multipliers import stock_multipliers
 from solver.packing import Placement, place
 from solver.program import Program, compile_program
-from solver.screening import fractional_prices, promising, screened
+from solver.screening import fractional_prices, promising, within_reach
 from solver.shares import Shares, balanced_shares
 
 
@@ -64,6 +64,8 @@ class Solved:
         The engine's word on the program it solved; None if there was nothing to solve.
     program
         The program that was solved last (screened).
+    rated, screened_to
+        Undominated candidates that were rated, and those of them in the program.
     seconds
         Wall time by stage.
     """
@@ -71,6 +73,7 @@ class Solved:
     fleet: Fleet | None
     result: EngineResult
     program: Program | None
+    rated: int = 0
     screened_to: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -104,24 +107,27 @@ def cheapest_fleet(
     prices = fractional_prices(instance)
     if not np.isfinite(prices.class_usd).all():
         nothing = EngineResult("highs", Termination.INFEASIBLE, None, np.inf, None, 0.0)
-        return Solved(None, nothing, None, len(instance.candidates))
+        return Solved(None, nothing, None)
     if not screen:
-        last = _attempt(instance, gap, time_limit_s)
+        last = _attempt(instance.rated(), gap, time_limit_s)
         return _solved(last, last.result.bound, {"solve": time.perf_counter() - begin})
     if known_usd is not None:
         if known_usd - prices.bound_usd <= gap * known_usd:
             return _nothing_cheaper(instance, known_usd, prices.bound_usd)
-        instance = screened(instance, prices, known_usd)
-        if not servable(instance):
-            return _nothing_cheaper(instance, known_usd, known_usd)
+        instance, _ = within_reach(instance, known_usd)
         prices = fractional_prices(instance)
+        if not np.isfinite(prices.class_usd).all():
+            return _nothing_cheaper(instance, known_usd, known_usd)
     quick = promising(instance, prices)
     program = compile_program(quick)
-    prices = fractional_prices(instance, stock_multipliers(quick, program))
+    multipliers = stock_multipliers(quick, program)
     first = _attempt(quick, max(gap, FIRST_GAP), time_limit_s * FIRST_SHARE, program=program)
-    rest = instance
-    if first.result.objective is not None:
-        rest = screened(replace(instance, ceilings=None), prices, first.result.objective)
+    whole = replace(instance, ceilings=None)
+    if first.result.objective is None:
+        rest = whole.rated()
+        prices = fractional_prices(rest, multipliers)
+    else:
+        rest, prices = within_reach(whole, first.result.objective, multipliers)
     seconds = {"screening": time.perf_counter() - begin}
     begin = time.perf_counter()
     left = max(time_limit_s - seconds["screening"], 0.1)
@@ -129,16 +135,18 @@ def cheapest_fleet(
     if servable(rest):
         last = _attempt(rest, gap, left, start=first)
     seconds["solve"] = time.perf_counter() - begin
-    floor = last.result.bound if last is not first else np.inf
+    floor = max(last.result.bound, prices.bound_usd) if last is not first else np.inf
     if first.result.objective is not None:
         floor = min(floor, first.result.objective)
-    return _solved(_cheaper(first, last), max(floor, prices.bound_usd), seconds, gap)
+    solved = _solved(_cheaper(first, last), floor, seconds, gap)
+    solved.rated = prices.replica_usd.size
+    return solved
 
 
 def _nothing_cheaper(instance: Instance, known_usd: float, bound: float) -> Solved:
     """Return the verdict that no fleet is cheaper than the known one, within the gap."""
     result = EngineResult("highs", Termination.GAP_CLOSED, None, min(bound, known_usd), None, 0.0)
-    return Solved(None, result, None, len(instance.candidates))
+    return Solved(None, result, None)
 
 
 def servable(instance: Instance) -> bool:
@@ -185,9 +193,9 @@ def _labels(instance: Instance, program: Program) -> list[Hashable]:
     names: list[Hashable] = []
     for kind, key in zip(program.kind, program.key, strict=True):
         if kind in ("n", "y"):
-            names.append((kind, id(instance.candidates[key[0]])))
+            names.append((kind, instance.candidates[key[0]].key))
         elif kind == "x":
-            names.append((kind, key[0], id(instance.candidates[key[1]])))
+            names.append((kind, key[0], instance.candidates[key[1]].key))
         elif kind == "h":
             names.append((kind, keys[key[0]], instance.offers[key[1]].offer_id))
         else:
@@ -228,7 +236,8 @@ def _solved(best: _Attempt, bound: float, seconds: dict[str, float], gap: float 
         begin = time.perf_counter()
         fleet = read_fleet(best.instance, best.program, result)
         seconds["shares"] = time.perf_counter() - begin
-    return Solved(fleet, result, best.program, len(best.instance.candidates), seconds)
+    count = len(best.instance.candidates)
+    return Solved(fleet, result, best.program, count, count, seconds)
 
 
 def read_fleet(instance: Instance, program: Program, result: EngineResult) -> Fleet:

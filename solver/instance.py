@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from data.offers import Offer
-from solver.candidates import Candidate
+from solver.candidates import Candidate, CandidateKey, Rater
 from solver.hosting import HostKey
 
 
@@ -38,19 +41,6 @@ class Ceilings:
     shares: tuple[tuple[float, ...], ...]
 
 
-def host_key(candidate: Candidate) -> HostKey:
-    """Return where the replicas of a candidate can be placed."""
-    shape = candidate.shape
-    return HostKey(
-        accelerator=shape.accelerator.name,
-        group_size=candidate.group_size,
-        groups=candidate.groups,
-        location=candidate.location,
-        cross_node_gbps=shape.network_gbps if shape.cross_node else 0.0,
-        kv_gbps=candidate.network_bytes_per_s / shape.gpus * 8 / 1e9,
-    )
-
-
 @dataclass(frozen=True)
 class Instance:
     """One fleet problem.
@@ -65,6 +55,10 @@ class Instance:
         The offers o that may be bought.
     ceilings
         Bounds that every fleet no dearer than a known one keeps; None without such a fleet.
+    rater
+        What turns prospects among the candidates into candidates; None if there are none.
+    factors
+        Factors on the capacities of some candidates, by their keys.
     """
 
     class_names: tuple[str, ...]
@@ -73,6 +67,38 @@ class Instance:
     offers: tuple[Offer, ...]
     caps: Caps = field(default_factory=Caps)
     ceilings: Ceilings | None = None
+    rater: Rater | None = None
+    factors: Mapping[CandidateKey, float] = field(default_factory=dict)
+
+    def rated(self, useful: NDArray[np.bool_] | None = None) -> Instance:
+        """Return the instance with its prospects rated, and capacities scaled by the factors.
+
+        Parameters
+        ----------
+        useful
+            Which classes each candidate is of use for, shape (candidates, classes); all by
+            default.
+        """
+        chosen = self.candidates
+        if self.rater is not None and any(c.prospect is not None for c in chosen):
+            if useful is None:
+                useful = np.ones((len(chosen), len(self.class_names)), dtype=bool)
+            chosen = self.rater.rated(chosen, useful)
+        if self.factors:
+            chosen = tuple(_scaled(c, self.factors.get(c.key, 1.0)) for c in chosen)
+        return replace(self, candidates=chosen)
+
+    @cached_property
+    def capacity_rps(self) -> NDArray[np.float64]:
+        """Requests/s that a replica of each candidate admits, shape (classes, candidates)."""
+        rates = [c.capacity_rps for c in self.candidates]
+        return np.array(rates, dtype=float).reshape(-1, len(self.class_names)).T
+
+    @cached_property
+    def link_rps(self) -> NDArray[np.float64]:
+        """Requests/s that the network of a replica carries, shape (classes, candidates)."""
+        rates = [c.link_rps for c in self.candidates]
+        return np.array(rates, dtype=float).reshape(-1, len(self.class_names)).T
 
     @cached_property
     def offers_of(self) -> dict[str, tuple[int, ...]]:
@@ -95,7 +121,7 @@ class Instance:
         """
         members: dict[HostKey, list[int]] = {}
         for i, c in enumerate(self.candidates):
-            members.setdefault(host_key(c), []).append(i)
+            members.setdefault(c.host, []).append(i)
         found = {}
         for key, group in members.items():
             fitting = self.fitting(key)
@@ -149,6 +175,14 @@ class Instance:
 def _ceil(value: float) -> int:
     """Ceiling that forgives a rounding error of one part in 1e9."""
     return -int(-(value * (1 - 1e-9)) // 1)
+
+
+def _scaled(candidate: Candidate, factor: float) -> Candidate:
+    if factor == candidate.tightened:
+        return candidate
+    change = factor / candidate.tightened
+    rates = tuple(v * change for v in candidate.capacity_rps)
+    return replace(candidate, capacity_rps=rates, tightened=factor)
 
 
 def class_positions(instance: Instance, names: Sequence[str]) -> list[int]:

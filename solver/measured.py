@@ -54,7 +54,7 @@ def load_measured(path: str | Path) -> tuple[MeasuredCapacity, ...]:
 
 def measured_candidates(
     workload: Workload, catalog: Catalog, measured: tuple[MeasuredCapacity, ...]
-) -> tuple[list[Candidate], Search]:
+) -> tuple[tuple[Candidate, ...], Search]:
     """Return one candidate for each accelerator and replica size that was measured.
 
     Raises
@@ -85,7 +85,7 @@ def measured_candidates(
                 "under two names of the accelerator; keep one."
             )
         rates[item.class_name] = item.capacity_rps
-    candidates = [
+    candidates = tuple(
         Candidate(
             model=workload.model if isinstance(workload.model, str) else "measured",
             role="aggregated",
@@ -97,9 +97,9 @@ def measured_candidates(
         )
         for (name, gpus), capacities in sorted(by_replica.items())
         if name in offered and any(capacities.values())
-    ]
+    )
     count = len(by_replica)
-    return candidates, Search(count, count, len(candidates), len(candidates))
+    return candidates, Search(count, count, len(candidates))
 
 
 def _chip(catalog: Catalog, name: str) -> Accelerator:

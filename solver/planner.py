@@ -20,6 +20,7 @@ from solver.assemble import (
     purchases_of,
 )
 from solver.assumptions import assumptions_of, warnings_of
+from solver.candidates import CandidateKey
 from solver.checker import PlanChecker
 from solver.engines.result import EngineResult, Termination
 from solver.explain.alternatives import alternatives
@@ -155,12 +156,13 @@ def _solve(problem: Problem, options: Options) -> tuple[Problem, Solved, dict[in
     raise AssertionError("the loop returns in its last round")
 
 
-def _misses(problem: Problem, fleet: Fleet, predicted: dict[int, Prediction]) -> dict[int, float]:
+def _misses(
+    problem: Problem, fleet: Fleet, predicted: dict[int, Prediction]
+) -> dict[CandidateKey, float]:
     """Return, for candidates whose mix misses a target, the factor to tighten them by."""
     figures = class_figures(problem, fleet, predicted)
     late = {str(f["name"]): f for f in figures if not f["meets"]}
-    positions = {id(c): i for i, c in enumerate(problem.instance.candidates)}
-    factors: dict[int, float] = {}
+    factors: dict[CandidateKey, float] = {}
     for w, c in fleet.shares:
         name = fleet.instance.class_names[w]
         if name not in late:
@@ -172,8 +174,9 @@ def _misses(problem: Problem, fleet: Fleet, predicted: dict[int, Prediction]) ->
         ]
         worst = max(ratios, default=0.0)
         if worst > 1 + 1e-6:
-            i = positions[id(fleet.instance.candidates[c])]
-            factors[i] = min(factors.get(i, 1.0), max(0.8, 1 - 1.5 * (worst - 1)) - 0.001)
+            key = fleet.instance.candidates[c].key
+            factor = max(0.8, 1 - 1.5 * (worst - 1)) - 0.001
+            factors[key] = min(factors.get(key, 1.0), factor)
     return factors
 
 
@@ -245,7 +248,7 @@ def _search(problem: Problem, solved: Solved, seconds: dict[str, float]) -> dict
         "candidates_considered": counts.considered,
         "candidates_fitting": counts.fitting,
         "candidates_feasible": counts.feasible,
-        "candidates_undominated": counts.undominated,
+        "candidates_undominated": solved.rated,
         "candidates_in_program": solved.screened_to,
         "columns": 0 if solved.program is None else solved.program.columns,
         "rows": 0 if solved.program is None else len(solved.program.row_low),

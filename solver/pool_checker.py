@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.accelerators import canonical_accelerator
-from model.admission import Limits, admissible, admissible_in_tier
+from model.admission import Limits, TierJob, admissible, admissible_in_tiers
 from model.predict import Deployment, predict
 from model.service import Operation
 from model.shape import Shape
@@ -163,9 +163,8 @@ class PoolChecker:
         members = [names.index(n) for n in pool["tier"]]
         part = Operation(**{k: v[:, members] for k, v in vars(alone).items()})
         spread = {k: v[:, members] if np.ndim(v) == 2 else v for k, v in vars(limits).items()}
-        rates = admissible_in_tier(
-            r, [demand.classes[i] for i in members], Limits(**spread), pool["role"], part
-        )
+        classes = [demand.classes[i] for i in members]
+        (rates,) = admissible_in_tiers([TierJob(r, classes, Limits(**spread), pool["role"], part)])
         factor = float(pool["tightened"])
         return {n: float(v) * factor for n, v in zip(pool["tier"], rates[0], strict=True)}
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable
 from data.errors import WorkloadError
 from model.predict import Deployment
-from solver.candidates import Candidate, CandidateSearch, Search
+from solver.candidates import Candidate, CandidateKey, Rater, Search
 from solver.demand import Demand, demands_of
 from solver.instance import Caps, Instance
 from solver.market import allowed_offers, open_market
 from solver.measured import MeasuredCapacity, measured_candidates
+from solver.search import CandidateSearch
 from solver.workload import Workload
 
 
@@ -65,7 +67,6 @@ def build_problem(
     *,
     measured: tuple[MeasuredCapacity, ...] | None = None,
     prune: bool = True,
-    known_usd: float | None = None,
 ) -> Problem:
     """Evaluate every candidate of a workload over a catalogue.
 
@@ -75,8 +76,6 @@ def build_problem(
         Measured capacities that stand in for the performance model.
     prune
         If False, neither offers nor candidates are dropped as dominated.
-    known_usd
-        Cost of a fleet known to do: only what a cheaper one can use is evaluated.
 
     Raises
     ------
@@ -92,17 +91,20 @@ def build_problem(
     market = open_market(offers, pair_locations=pair, prune=prune)
     demands = demands_of(workload) if measured is None else ()
     opened = time.perf_counter()
+    rater: Rater | None
     if measured is None:
-        search = CandidateSearch(workload, catalog, coefficients, prune=prune, known_usd=known_usd)
-        candidates = search.candidates(demands, market)
-        figures = search.search
+        search = CandidateSearch(workload, catalog, coefficients, prune=prune)
+        evaluated = search.evaluate(demands, market)
+        candidates = evaluated.prospects() if prune else evaluated.everything()
+        rater, figures = evaluated, search.search
     else:
         candidates, figures = measured_candidates(workload, catalog, measured)
+        rater = None
     hardware = workload.hardware
     instance = Instance(
         class_names=tuple(c.name for c in workload.classes),
         rates_rps=tuple(c.rate_rps for c in workload.classes),
-        candidates=tuple(candidates),
+        candidates=candidates,
         offers=market.offers,
         caps=Caps(
             max_gpus=hardware.max_gpus,
@@ -110,6 +112,7 @@ def build_problem(
             spare_replicas=hardware.spare_replicas,
             max_quality_loss_pct=workload.precision.max_quality_loss_pct,
         ),
+        rater=rater,
     )
     return Problem(
         workload=workload,
@@ -133,12 +136,9 @@ def _nothing_left(workload: Workload) -> str:
     return f"no offer of the catalogue passes {', '.join(set_filters)} together; widen one of them."
 
 
-def tightened(problem: Problem, factors: dict[int, float]) -> Problem:
-    """Return the problem with the capacities of some candidates (by position) scaled down."""
-    changed = list(problem.instance.candidates)
-    for i, factor in factors.items():
-        rates = tuple(v * factor for v in changed[i].capacity_rps)
-        so_far = changed[i].tightened
-        changed[i] = replace(changed[i], capacity_rps=rates, tightened=so_far * factor)
-    instance = replace(problem.instance, candidates=tuple(changed))
+def tightened(problem: Problem, factors: Mapping[CandidateKey, float]) -> Problem:
+    """Return the problem with the capacities of some candidates scaled down."""
+    before = problem.instance.factors
+    changed = {key: before.get(key, 1.0) * factor for key, factor in factors.items()}
+    instance = replace(problem.instance, factors={**before, **changed})
     return replace(problem, instance=instance)

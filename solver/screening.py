@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from solver.instance import Ceilings, Instance, host_key
+from solver.instance import Ceilings, Instance
 
 Floats = NDArray[np.float64]
 
@@ -83,8 +83,8 @@ def fractional_prices(instance: Instance, multipliers: Mapping[int, float] | Non
     price = [
         float(o.price_per_node_hour_usd) + raised.get(i, 0.0) for i, o in enumerate(instance.offers)
     ]
-    keys = [host_key(c) for c in candidates]
-    fitting = {key: instance.fitting(key) for key in keys}
+    keys = [c.host for c in candidates]
+    fitting = {key: instance.fitting(key) for key in dict.fromkeys(keys)}
     smallest: dict[int, int] = {}
     for key, places in fitting.items():
         smallest.update({o: min(key.group_size, smallest.get(o, key.group_size)) for o in places})
@@ -109,8 +109,7 @@ def _replicas_per_class(instance: Instance) -> Floats:
     row that asks for more is taken. Their maximum class by class would not bound their mix.
     """
     rates = np.array(instance.rates_rps)[:, None]
-    capacity = np.array([c.capacity_rps for c in instance.candidates]).T
-    link = np.array([c.link_rps for c in instance.candidates]).T
+    capacity, link = instance.capacity_rps, instance.link_rps
     able = capacity > 0
     with np.errstate(divide="ignore"):
         load = np.where(able, rates / capacity, 0.0)
@@ -153,16 +152,46 @@ def promising(instance: Instance, prices: Prices, within: float = NEAR) -> Insta
 
     A quick first fleet comes from these.
     """
-    return _subset(instance, np.nonzero(_best_use(prices) >= 1 - within)[0].tolist())
+    near = _uses(prices) >= 1 - within
+    kept = np.asarray(near.any(axis=0))
+    return _subset(instance, kept).rated(near[:, kept].T)
 
 
-def _best_use(prices: Prices) -> Floats:
-    """Return γ_c = max_w π_w/s_wc of each candidate, 0 for those that serve nothing."""
+def _uses(prices: Prices) -> Floats:
+    """Return π_w/s_wc, 0 where a candidate cannot serve a class; shape (classes, candidates)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(
             np.isfinite(prices.share_usd), prices.allowance_usd / prices.share_usd, 0.0
         )
-    return np.asarray(np.nan_to_num(ratio).max(axis=0, initial=0.0), dtype=float)
+    return np.asarray(np.minimum(np.nan_to_num(ratio), 1.0), dtype=float)
+
+
+def within_reach(
+    instance: Instance,
+    known_usd: float,
+    multipliers: Mapping[int, float] | None = None,
+) -> tuple[Instance, Prices]:
+    """Return what of an instance a fleet of at most `known_usd` can use, and its prices.
+
+    Prospects are screened at the rates alone, which can only make them look cheaper; those that
+    remain are rated, and screened again at what they admit.
+    """
+    prices = fractional_prices(instance, multipliers)
+    if any(c.prospect is not None for c in instance.candidates):
+        uses = _uses(prices)
+        spare = prices.replica_usd * (1 - uses)
+        partner = _partner_usd(instance, spare.min(axis=0, initial=np.inf))
+        useful = (uses > 0) & (spare + partner <= _room(prices, known_usd))
+        kept = np.asarray(useful.any(axis=0))
+        instance = _subset(instance, kept).rated(useful[:, kept].T)
+        prices = fractional_prices(instance, multipliers)
+    else:
+        instance = instance.rated()
+    return screened(instance, prices, known_usd), prices
+
+
+def _room(prices: Prices, known_usd: float) -> float:
+    return (known_usd - prices.bound_usd) * (1 + 1e-9) + 1e-9
 
 
 def screened(instance: Instance, prices: Prices, known_usd: float) -> Instance:
@@ -171,9 +200,9 @@ def screened(instance: Instance, prices: Prices, known_usd: float) -> Instance:
     Candidates that none can use are dropped; for the others the same brackets bound replicas
     and shares: n_c·κ_c·(1 − γ_c) ≤ U − Σπ, and x_wc·(s_wc − π_w) ≤ U − Σπ.
     """
-    spare = prices.replica_usd * (1 - np.minimum(_best_use(prices), 1.0))
-    room = (known_usd - prices.bound_usd) * (1 + 1e-9) + 1e-9
-    keep = np.nonzero(spare + _partner_usd(instance, spare) <= room)[0]
+    spare = prices.replica_usd * (1 - _uses(prices).max(axis=0, initial=0.0))
+    room = _room(prices, known_usd)
+    keep = np.asarray(spare + _partner_usd(instance, spare) <= room)
     with np.errstate(divide="ignore", invalid="ignore"):
         replicas = np.floor(room / np.maximum(spare[keep], 1e-12) + 1e-9)
         extra = prices.share_usd[:, keep] - prices.allowance_usd[:, keep]
@@ -188,7 +217,7 @@ def screened(instance: Instance, prices: Prices, known_usd: float) -> Instance:
         replicas=tuple(replicas.tolist()),
         shares=tuple(tuple(row) for row in shares.T.tolist()),
     )
-    return replace(_subset(instance, keep.tolist()), ceilings=ceilings)
+    return replace(_subset(instance, keep), ceilings=ceilings)
 
 
 def _partner_usd(instance: Instance, spare: Floats) -> Floats:
@@ -210,5 +239,6 @@ def _partner_usd(instance: Instance, spare: Floats) -> Floats:
     )
 
 
-def _subset(instance: Instance, keep: list[int]) -> Instance:
-    return replace(instance, candidates=tuple(instance.candidates[i] for i in keep))
+def _subset(instance: Instance, keep: NDArray[np.bool_]) -> Instance:
+    kept = tuple(c for c, k in zip(instance.candidates, keep, strict=True) if k)
+    return replace(instance, candidates=kept)

@@ -16,8 +16,8 @@ SLA_STEP = 1.25
 """Latency targets are relaxed by this factor to see what they are worth."""
 
 
-Build = Callable[[Problem, float], Instance]
-"""Makes the relaxed instance of a problem, given the cost of a fleet known to do."""
+Build = Callable[[Problem], Instance]
+"""Makes the relaxed instance of a problem."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,8 @@ class Relaxation:
 def _evaluated(workload: Workload) -> Build:
     """Return how to evaluate a relaxed workload anew."""
 
-    def build(problem: Problem, known_usd: float) -> Instance:
-        return build_problem(
-            workload, problem.catalog, problem.coefficients, known_usd=known_usd
-        ).instance
+    def build(problem: Problem) -> Instance:
+        return build_problem(workload, problem.catalog, problem.coefficients).instance
 
     return build
 
@@ -50,7 +48,7 @@ def _evaluated(workload: Workload) -> Build:
 def _with_caps(**changes: Any) -> Build:
     """Return how to lift limits of the fleet; what replicas do stays the same."""
 
-    def build(problem: Problem, known_usd: float) -> Instance:
+    def build(problem: Problem) -> Instance:
         caps = replace(problem.instance.caps, **changes)
         return replace(problem.instance, caps=caps)
 
@@ -69,7 +67,7 @@ def binding_limits(
     found = []
     for relaxed in relaxations(problem, fleet):
         solved = cheapest_fleet(
-            relaxed.instance(problem, cost), gap=gap, time_limit_s=time_limit_s, known_usd=cost
+            relaxed.instance(problem), gap=gap, time_limit_s=time_limit_s, known_usd=cost
         )
         if solved.fleet is None:
             continue
@@ -174,7 +172,7 @@ def _stocks(fleet: Fleet) -> Iterator[Relaxation]:
         if offer.stock is None or nodes < offer.stock:
             continue
 
-        def one_more(problem: Problem, usd: float, wanted: str = offer.offer_id) -> Instance:
+        def one_more(problem: Problem, wanted: str = offer.offer_id) -> Instance:
             offers = tuple(
                 replace(x, stock=(x.stock or 0) + 1) if x.offer_id == wanted else x
                 for x in problem.instance.offers

@@ -19,8 +19,8 @@ from model.lengths import Lengths
 from model.predict import Deployment
 from model.read_config import read_architecture
 from model.replicas import Replicas, build_replicas
-from model.service import Station, prepare
 from model.shape import Shape
+from model.station import Station, prepare
 from model.traffic import RequestClass, Traffic, traffic_of
 
 VALUES = {

@@ -19,9 +19,10 @@ from one_replica import (
 
 from model.admission import (
     Job,
+    TierJob,
     admissible,
     admissible_each,
-    admissible_in_tier,
+    admissible_in_tiers,
     at_fraction,
     excess,
     limits_of,
@@ -103,7 +104,7 @@ def test_each_is_the_same_as_alone():
 def tier_rates(r, classes, role="aggregated"):
     limits = role_limits(classes, role)
     alone = admissible(r, classes, limits, role)
-    return admissible_in_tier(r, classes, limits, role, alone), alone.rate_rps
+    return admissible_in_tiers([TierJob(r, classes, limits, role, alone)])[0], alone.rate_rps
 
 
 def test_a_tier_of_one_is_the_class_alone():

@@ -13,7 +13,7 @@ from data.coefficients import shipped_coefficients
 from model.kv_cache import kv_bytes
 from model.load_search import load_at
 from model.predict import Deployment, predict
-from model.service import prepare
+from model.station import prepare
 from model.step_time import attention_prefill_s, prefill_work_s
 from model.traffic import Traffic, traffic_of
 

@@ -26,7 +26,7 @@ def kept(candidates: Sequence[Candidate]) -> list[int]:
         if members:
             positions = undominated(
                 [candidates[i].shape for i in members],
-                [candidates[i].location for i in members],
+                [(candidates[i].location, candidates[i].host.kv_gbps) for i in members],
                 np.array([candidates[i].capacity_rps for i in members]),
                 np.array([candidates[i].link_rps for i in members]),
                 np.array([candidates[i].loss_pct for i in members]),
@@ -85,9 +85,16 @@ def test_halves_of_pairs_are_compared_only_with_their_like(other):
 
 def test_copies_carry_their_share_of_the_network():
     small = candidate(1, role="prefill", links=(3.0,))
-    large = candidate(2, role="prefill", tp=2, links=(6.0,))
+    large = candidate(2, role="prefill", tp=2, links=(6.0,), network_gb_per_s=2.0)
     assert kept([small, large]) == [0]
     assert kept([small, replace(large, link_rps=(6.5,))]) == [0, 1]
+
+
+def test_copies_that_ask_more_of_the_network_of_a_node_stand_in_for_nothing():
+    """Two replicas of 10 GB/s each need twice the network of one on two accelerators."""
+    small = candidate(1, role="decode", network_gb_per_s=10.0)
+    large = candidate(2, role="decode", tp=2, network_gb_per_s=10.0)
+    assert kept([small, large]) == [0, 1]
 
 
 def test_the_kv_format_of_an_aggregated_pool_is_its_own_affair():
