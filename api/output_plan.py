@@ -202,7 +202,7 @@ def _binding(out: Lines, plan: Plan) -> None:
     out.title("What holds the cost up (each relaxed alone)")
     out.rows(
         (
-            f"-{usd(b['worth_per_hour_usd'])}/h",
+            f"{'' if b['proven'] or b['cost_per_hour_usd'] else '≈'}-{usd(b['worth_per_hour_usd'])}/h",
             f"({-b['worth_pct']:.1f}%)",
             f"{b['limit']}: {_change(b)}",
         )

@@ -68,6 +68,8 @@ class Solved:
         Undominated candidates that were rated, and those of them in the program.
     seconds
         Wall time by stage.
+    stock_usd
+        Lagrange multipliers of stock limits by offer; see `solver.multipliers`.
     """
 
     fleet: Fleet | None
@@ -76,6 +78,7 @@ class Solved:
     rated: int = 0
     screened_to: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    stock_usd: Mapping[str, float] = field(default_factory=dict)
 
 
 def cheapest_fleet(
@@ -85,6 +88,7 @@ def cheapest_fleet(
     time_limit_s: float,
     screen: bool = True,
     known_usd: float | None = None,
+    quick: bool = False,
 ) -> Solved:
     """Return the cheapest fleet of an instance.
 
@@ -102,6 +106,8 @@ def cheapest_fleet(
     known_usd
         Cost of a fleet that the instance is known to admit: no dearer one is looked for, and
         none at all is returned if nothing is cheaper.
+    quick
+        Stop at the first fleet, with the fractional bound: good, but seldom proven.
     """
     begin = time.perf_counter()
     prices = fractional_prices(instance)
@@ -118,10 +124,14 @@ def cheapest_fleet(
         prices = fractional_prices(instance)
         if not np.isfinite(prices.class_usd).all():
             return _nothing_cheaper(instance, known_usd, known_usd)
-    quick = promising(instance, prices)
-    program = compile_program(quick)
-    multipliers = stock_multipliers(quick, program)
-    first = _attempt(quick, max(gap, FIRST_GAP), time_limit_s * FIRST_SHARE, program=program)
+    few = promising(instance, prices)
+    program = compile_program(few)
+    multipliers = stock_multipliers(few, program)
+    first = _attempt(few, max(gap, FIRST_GAP), time_limit_s * FIRST_SHARE, program=program)
+    if quick and first.result.objective is not None:
+        bound = fractional_prices(instance, multipliers).bound_usd
+        seconds = {"solve": time.perf_counter() - begin}
+        return _solved(first, bound, seconds, gap, multipliers)
     whole = replace(instance, ceilings=None)
     if first.result.objective is None:
         rest = whole.rated()
@@ -138,7 +148,7 @@ def cheapest_fleet(
     floor = max(last.result.bound, prices.bound_usd) if last is not first else np.inf
     if first.result.objective is not None:
         floor = min(floor, first.result.objective)
-    solved = _solved(_cheaper(first, last), floor, seconds, gap)
+    solved = _solved(_cheaper(first, last), floor, seconds, gap, multipliers)
     solved.rated = prices.replica_usd.size
     return solved
 
@@ -226,7 +236,13 @@ def _cheaper(first: _Attempt, last: _Attempt) -> _Attempt:
     return last
 
 
-def _solved(best: _Attempt, bound: float, seconds: dict[str, float], gap: float = 0.0) -> Solved:
+def _solved(
+    best: _Attempt,
+    bound: float,
+    seconds: dict[str, float],
+    gap: float = 0.0,
+    multipliers: Mapping[int, float] | None = None,
+) -> Solved:
     """Read the fleet of an attempt; it is proven if `bound` closes the gap."""
     result = replace(best.result, bound=bound)
     if result.objective is not None and result.gap <= gap:
@@ -237,7 +253,8 @@ def _solved(best: _Attempt, bound: float, seconds: dict[str, float], gap: float 
         fleet = read_fleet(best.instance, best.program, result)
         seconds["shares"] = time.perf_counter() - begin
     count = len(best.instance.candidates)
-    return Solved(fleet, result, best.program, count, count, seconds)
+    raised = {best.instance.offers[o].offer_id: usd for o, usd in (multipliers or {}).items()}
+    return Solved(fleet, result, best.program, count, count, seconds, raised)
 
 
 def read_fleet(instance: Instance, program: Program, result: EngineResult) -> Fleet:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
@@ -25,6 +25,7 @@ from solver.checker import PlanChecker
 from solver.engines.result import EngineResult, Termination
 from solver.explain.alternatives import alternatives
 from solver.explain.binding import binding_limits
+from solver.explain.effort import effort_for
 from solver.explain.infeasible import explain_infeasible
 from solver.explain.why_not import why_not
 from solver.fleet import Fleet, Solved, cheapest_fleet
@@ -47,6 +48,8 @@ EXPLAIN_GAP = 2e-3
 
 Progress = Callable[[str], None]
 
+Explain = Literal["none", "auto", "full"]
+
 
 @dataclass(frozen=True)
 class Options:
@@ -59,7 +62,8 @@ class Options:
     time_limit_s
         Wall seconds for the main program.
     explain
-        Whether to find out what binds, why not, and alternatives.
+        How far to find out what binds, why not, and alternatives: ``none``, ``auto`` (solved
+        where the program is small, else bounds and first fleets) or ``full`` (all solved).
     second_engine
         Whether CP-SAT is asked for an independent bound.
     prune
@@ -70,7 +74,7 @@ class Options:
 
     gap: float = 1e-4
     time_limit_s: float = 60.0
-    explain: bool = True
+    explain: Explain = "auto"
     second_engine: bool = True
     prune: bool = True
     as_of: dt.date | None = None
@@ -84,7 +88,7 @@ def plan(
     time_limit_s: float = 60.0,
     coefficients: CoefficientTable | str | Path | None = None,
     measured: tuple[MeasuredCapacity, ...] | str | Path | None = None,
-    explain: bool = True,
+    explain: Explain | bool = "auto",
     second_engine: bool = True,
     prune: bool = True,
     as_of: dt.date | None = None,
@@ -106,7 +110,9 @@ def plan(
         Coefficients of the performance model, or a CSV of them; the shipped ones by default.
     measured
         Measured capacities (or their CSV) in place of the performance model.
-    explain, second_engine, prune, as_of
+    explain
+        See `Options`; True stands for ``auto``, False for ``none``.
+    second_engine, prune, as_of
         See `Options`.
     progress
         Called with the name of each stage as it begins.
@@ -120,6 +126,8 @@ def plan(
         coefficients = load_coefficients(Path(coefficients))
     if isinstance(measured, (str, Path)):
         measured = load_measured(measured)
+    if isinstance(explain, bool):
+        explain = "auto" if explain else "none"
     options = Options(gap, time_limit_s, explain, second_engine, prune, as_of)
     progress("evaluating candidates")
     problem = build_problem(
@@ -269,7 +277,7 @@ def _catalog(catalog: Catalog) -> dict[str, Any]:
 def _without_fleet(problem: Problem, solved: Solved, options: Options, progress: Progress) -> Plan:
     infeasible = solved.result.termination is Termination.INFEASIBLE
     explanation, begin = None, time.perf_counter()
-    if infeasible and options.explain:
+    if infeasible and options.explain != "none":
         progress("finding what to relax")
         limit = options.time_limit_s * EXPLAIN_SHARE
         explanation = explain_infeasible(problem, gap=options.gap, time_limit_s=limit)
@@ -279,7 +287,7 @@ def _without_fleet(problem: Problem, solved: Solved, options: Options, progress:
         catalog=_catalog(problem.catalog),
         certificate=_certificate(problem, solved, options, None),
         search=_search(problem, solved, {"explain": time.perf_counter() - begin}),
-        why_not=why_not(problem, None) if options.explain else (),
+        why_not=why_not(problem, None) if options.explain != "none" else (),
         infeasibility=explanation,
         assumptions=assumptions_of(problem),
         warnings=warnings_of(problem, None, options.as_of),
@@ -316,12 +324,15 @@ def _with_fleet(
     binding: tuple[dict[str, Any], ...] = ()
     others: tuple[dict[str, Any], ...] = ()
     left_out: tuple[dict[str, Any], ...] = ()
-    if options.explain:
+    if options.explain != "none":
         progress("finding what binds")
         close = max(options.gap, EXPLAIN_GAP)
-        binding = binding_limits(problem, fleet, gap=close, time_limit_s=limit)
+        columns = 0 if solved.program is None else solved.program.columns
+        full = options.explain == "full"
+        effort = effort_for(columns, full=full, time_limit_s=limit)
+        binding = binding_limits(problem, fleet, solved, gap=close, effort=effort)
         progress("comparing alternatives")
-        others = alternatives(problem, fleet, gap=close, time_limit_s=limit)
+        others = alternatives(problem, fleet, gap=close, effort=effort)
         left_out = why_not(problem, fleet)
     seconds = {"certificate": certified - begin, "explain": time.perf_counter() - certified}
     proven = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -44,7 +45,11 @@ EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
     help="Seconds for the main program.",
 )
 @click.option(
-    "--no-explain", is_flag=True, help="Leave out what binds, why not, and alternatives (quicker)."
+    "--explain",
+    type=click.Choice(["none", "auto", "full"]),
+    default="auto",
+    show_default=True,
+    help="What binds, why not, and alternatives: left out, bounded where large, or all solved.",
 )
 @click.option("--no-second-engine", is_flag=True, help="Leave out the second engine's bound.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan document.")
@@ -67,7 +72,7 @@ def plan(
     coefficients: Path | None,
     gap: float,
     time_limit_s: float,
-    no_explain: bool,
+    explain: Literal["none", "auto", "full"],
     no_second_engine: bool,
     as_json: bool,
     out: Path | None,
@@ -96,7 +101,7 @@ def plan(
             time_limit_s=time_limit_s,
             coefficients=coefficients,
             measured=measured,
-            explain=not no_explain,
+            explain=explain,
             second_engine=not no_second_engine,
             progress=progress,
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from data.offers import Offer
 from solver.engines.result import Termination
+from solver.explain.effort import Effort
 from solver.explain.restrict import restrict
 from solver.fleet import Fleet, cheapest_fleet
 from solver.instance import Instance
@@ -34,18 +35,19 @@ class Kind:
 
 
 def alternatives(
-    problem: Problem, fleet: Fleet, *, gap: float, time_limit_s: float
+    problem: Problem, fleet: Fleet, *, gap: float, effort: Effort
 ) -> tuple[dict[str, Any], ...]:
     """Return the cheapest plan of each kind that differs from the plan.
 
     Kinds: one accelerator only (or another one), one provider only (or another one), without
     disaggregation (or only with it). Parts are solved in order of their lower bounds until no
-    bound is below the best plan found.
+    bound is below the best plan found; with less effort, the part of least bound alone gets its
+    first good fleet.
     """
     cost = float(fleet.cost_usd)
     found = []
     for kind in _kinds(problem, fleet):
-        best, name, proven = _cheapest_part(kind, gap, time_limit_s)
+        best, name, proven = _cheapest_part(kind, gap, effort)
         if best is None:
             continue
         extra = float(best.cost_usd) - cost
@@ -64,13 +66,17 @@ def alternatives(
     return tuple(sorted(found, key=lambda a: float(str(a["cost_per_hour_usd"]))))
 
 
-def _cheapest_part(kind: Kind, gap: float, time_limit_s: float) -> tuple[Fleet | None, str, bool]:
+def _cheapest_part(kind: Kind, gap: float, effort: Effort) -> tuple[Fleet | None, str, bool]:
     best: Fleet | None = None
     winner, proven = "", True
     for bound, name, part in kind.parts:
         if best is not None and bound >= float(best.cost_usd):
             break
-        solved = cheapest_fleet(part, gap=gap, time_limit_s=time_limit_s)
+        if best is not None and not effort.solves:
+            return best, winner, False
+        solved = cheapest_fleet(
+            part, gap=gap, time_limit_s=effort.time_limit_s, quick=not effort.solves
+        )
         proven &= solved.result.termination in (Termination.GAP_CLOSED, Termination.INFEASIBLE)
         if solved.fleet and (best is None or solved.fleet.cost_usd < best.cost_usd):
             best, winner = solved.fleet, name

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from solver.engines.result import Termination
-from solver.fleet import Fleet, cheapest_fleet
+from solver.explain.effort import Effort
+from solver.fleet import Fleet, Solved, cheapest_fleet
 from solver.instance import Instance
 from solver.problem import Problem, build_problem
+from solver.screening import fractional_prices
 from solver.workload import Workload
 
 SLA_STEP = 1.25
@@ -55,36 +57,64 @@ def _with_caps(**changes: Any) -> Build:
     return build
 
 
+@dataclass(frozen=True)
+class _Relaxed:
+    """What a relaxed limit leaves: the cost of a fleet, or in fractions the saving alone."""
+
+    cost_usd: float | None
+    saved_usd: float
+    proven: bool
+
+
 def binding_limits(
-    problem: Problem, fleet: Fleet, *, gap: float, time_limit_s: float
+    problem: Problem, fleet: Fleet, solved: Solved, *, gap: float, effort: Effort
 ) -> tuple[dict[str, Any], ...]:
     """Return the limits that hold the cost up, worth most first.
 
     Each is relaxed alone (latency targets by a quarter, filters and caps lifted, one more node
-    of each exhausted stock) and the program solved again.
+    of each exhausted stock) and the program solved again; where that would take too long, the
+    saving is that of a fleet in fractional replicas and nodes (`Prices.bound_usd`).
     """
     cost = float(fleet.cost_usd)
+    before = _fractional_usd(problem.instance, solved)
     found = []
     for relaxed in relaxations(problem, fleet):
-        solved = cheapest_fleet(
-            relaxed.instance(problem), gap=gap, time_limit_s=time_limit_s, known_usd=cost
-        )
-        if solved.fleet is None:
-            continue
-        saved = cost - float(solved.fleet.cost_usd)
-        if saved > gap * cost:
+        instance = relaxed.instance(problem)
+        if effort.solves:
+            answer = _solve(instance, cost, gap, effort)
+        else:
+            answer = _Relaxed(None, before - _fractional_usd(instance, solved), False)
+        if answer is not None and answer.saved_usd > gap * cost:
             found.append(
                 {
                     "limit": relaxed.name,
                     "from": relaxed.start,
                     "to": relaxed.to,
-                    "cost_per_hour_usd": float(solved.fleet.cost_usd),
-                    "worth_per_hour_usd": round(saved, 6),
-                    "worth_pct": round(100 * saved / cost, 2),
-                    "proven": solved.result.termination is Termination.GAP_CLOSED,
+                    "cost_per_hour_usd": answer.cost_usd,
+                    "worth_per_hour_usd": round(answer.saved_usd, 6),
+                    "worth_pct": round(100 * answer.saved_usd / cost, 2),
+                    "proven": answer.proven,
                 }
             )
     return tuple(sorted(found, key=lambda b: (-float(b["worth_per_hour_usd"]), str(b["limit"]))))
+
+
+def _solve(instance: Instance, cost: float, gap: float, effort: Effort) -> _Relaxed | None:
+    again = cheapest_fleet(instance, gap=gap, time_limit_s=effort.time_limit_s, known_usd=cost)
+    if again.fleet is None:
+        return None
+    less = float(again.fleet.cost_usd)
+    return _Relaxed(less, cost - less, again.result.termination is Termination.GAP_CLOSED)
+
+
+def _fractional_usd(instance: Instance, solved: Solved) -> float:
+    """Return the cost in fractional replicas and nodes, stock priced as in the plan."""
+    raised = {
+        i: solved.stock_usd[o.offer_id]
+        for i, o in enumerate(instance.offers)
+        if o.stock is not None and o.offer_id in solved.stock_usd
+    }
+    return fractional_prices(instance, raised).bound_usd
 
 
 def relaxations(problem: Problem, fleet: Fleet) -> Iterator[Relaxation]:

@@ -106,7 +106,7 @@ def test_lines_fit_the_screen_and_end_where_they_end(
 def test_class_names_are_printed_as_they_are(invoke, write_workload, offers):
     odd = "[/red] {x} %d \u4e2d"
     file = write_workload(classes=[{"name": odd, "rate_rps": 5, "isl": 512, "osl": 64}])
-    result = invoke("plan", file, "--offers", offers, "--no-explain")
+    result = invoke("plan", file, "--offers", offers, "--explain", "none")
     assert result.exit_code == 0, result.output
     assert f"serves {odd}" in result.stdout
 
@@ -115,7 +115,8 @@ def test_out_leaves_no_other_file(invoke, workload, offers, tmp_path):
     path = tmp_path / "plan.json"
     path.write_text("old")
     assert (
-        invoke("plan", workload, "--offers", offers, "--no-explain", "--out", path).exit_code == 0
+        invoke("plan", workload, "--offers", offers, "--explain", "none", "--out", path).exit_code
+        == 0
     )
     assert strict_json(path.read_text("utf-8"))["status"] == "optimal"
     assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]
@@ -179,13 +180,13 @@ def test_the_relaxed_budget_makes_the_plan_possible(invoke, write_workload, offe
     document, _ = planned
     least = document["cost_per_hour_usd"]
     file = write_workload(hardware={"max_cost_per_hour_usd": least})
-    again = invoke("plan", file, "--offers", offers, "--no-explain", "--json")
+    again = invoke("plan", file, "--offers", offers, "--explain", "none", "--json")
     assert strict_json(again.stdout)["cost_per_hour_usd"] == least
 
 
 def test_a_target_nothing_can_meet_is_proven_impossible(invoke, write_workload, offers):
     file = write_workload(sla={"ttft_ms": 1, "tpot_ms": 40})
-    result = invoke("plan", file, "--offers", offers, "--no-explain")
+    result = invoke("plan", file, "--offers", offers, "--explain", "none")
     assert result.exit_code == 1, result.stdout
 
 
@@ -205,7 +206,7 @@ def test_no_proof_in_time_is_status_3(invoke, workload, offers, status, monkeypa
         return dataclasses.replace(found, status=status)
 
     monkeypatch.setattr(solver.planner, "plan", unproven)
-    result = invoke("plan", workload, "--offers", offers, "--no-explain")
+    result = invoke("plan", workload, "--offers", offers, "--explain", "none")
     assert result.exit_code == 3
     assert "Proven:" not in result.stdout
 
@@ -214,7 +215,7 @@ def test_a_plan_that_fails_its_check_is_status_1(invoke, workload, offers, monke
     from solver.checker import Check, PlanChecker
 
     monkeypatch.setattr(PlanChecker, "check", lambda self: Check(7, ("two and two are five",)))
-    result = invoke("plan", workload, "--offers", offers, "--no-explain")
+    result = invoke("plan", workload, "--offers", offers, "--explain", "none")
     assert result.exit_code == 1
     assert "Not proven" in result.stdout
     assert "two and two are five" in result.stdout
@@ -227,20 +228,20 @@ def test_measured_capacities(invoke, write_workload, offers, measured):
     document = strict_json(result.stdout)
     # 2 replicas of one H100 and one L40S leave 2 requests/s: 3 × $0.80 + 2 × $2.50 serves 40.
     assert document["cost_per_hour_usd"] == pytest.approx(5.8)
-    shown = invoke("plan", file, "--offers", offers, "--measured", measured, "--no-explain")
+    shown = invoke("plan", file, "--offers", offers, "--measured", measured, "--explain", "none")
     assert "measured" not in shown.stdout.split("Proof")[0]
 
 
 def test_no_explain_leaves_explanations_out(invoke, workload, offers):
-    result = invoke("plan", workload, "--offers", offers, "--no-explain", "--json")
+    result = invoke("plan", workload, "--offers", offers, "--explain", "none", "--json")
     document = strict_json(result.stdout)
     assert [document[k] for k in ("binding", "why_not", "alternatives")] == [[], [], []]
-    shown = invoke("plan", workload, "--offers", offers, "--no-explain").stdout
+    shown = invoke("plan", workload, "--offers", offers, "--explain", "none").stdout
     assert "Other plans" not in shown
 
 
 def test_no_second_engine(invoke, workload, offers):
-    arguments = ("plan", workload, "--offers", offers, "--no-explain", "--no-second-engine")
+    arguments = ("plan", workload, "--offers", offers, "--explain", "none", "--no-second-engine")
     assert strict_json(invoke(*arguments, "--json").stdout)["certificate"]["second_engine"] is None
 
 
@@ -256,7 +257,9 @@ def test_another_solver_reads_the_export_and_finds_the_same_cost(
         ],
         hardware={"max_gpus": 40, "spare_replicas": 1},
     )
-    result = invoke("plan", file, "--offers", offers, "--no-explain", "--json", "--export", path)
+    result = invoke(
+        "plan", file, "--offers", offers, "--explain", "none", "--json", "--export", path
+    )
     assert result.exit_code == 0, result.output
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)

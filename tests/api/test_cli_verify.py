@@ -105,7 +105,7 @@ def test_a_measured_plan_is_verified_with_its_measurements(
     path = tmp_path / "plan.json"
     file = write_workload(classes=[{"name": "chat", "rate_rps": 30}], sla=None)
     files = ("--offers", offers, "--measured", measured)
-    assert invoke("plan", file, *files, "--no-explain", "--out", path).exit_code == 0
+    assert invoke("plan", file, *files, "--explain", "none", "--out", path).exit_code == 0
     assert invoke("verify", path, *files).exit_code == 0
     worse = tmp_path / "worse.csv"
     worse.write_text(measured.read_text().replace("14", "3").replace("31", "6"))
@@ -132,7 +132,9 @@ def test_a_file_that_is_no_plan_is_refused(refusal, tmp_path, text, part):
 def test_a_plan_without_a_fleet_has_nothing_to_check(invoke, refusal, write_workload, offers):
     file = write_workload(hardware={"max_cost_per_hour_usd": 1})
     path = file.parent / "plan.json"
-    assert invoke("plan", file, "--offers", offers, "--no-explain", "--out", path).exit_code == 1
+    assert (
+        invoke("plan", file, "--offers", offers, "--explain", "none", "--out", path).exit_code == 1
+    )
     assert "infeasible" in refusal("verify", path)
 
 
