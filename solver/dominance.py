@@ -65,8 +65,7 @@ def undominated(
     for members in groups.values():
         index = np.array(members)
         sizes = np.array([_block(shapes[i]) for i in members])
-        index, sizes = _reduce(index, sizes, capacity, link, loss)
-        kept.append(index)
+        kept.append(_reduce(index, sizes, capacity, link, loss))
     return np.sort(np.concatenate(kept))
 
 
@@ -134,10 +133,10 @@ def _reduce(
     capacity: Floats,
     link: Floats,
     loss: Floats,
-) -> tuple[NDArray[np.intp], Floats]:
+) -> NDArray[np.intp]:
     """Drop the dominated, in blocks small enough for memory; repeat until one block is left."""
     width = max(1, int((_BLOCK / max(capacity.shape[1], 1)) ** 0.5))
-    while True:
+    while len(index) > width:
         before = len(index)
         parts = [
             part[_keep(sizes[p], capacity[part], link[part], loss[part])]
@@ -146,21 +145,20 @@ def _reduce(
         ]
         kept = np.concatenate(parts)
         sizes = sizes[np.isin(index, kept)]
-        if before <= width:
-            return kept, sizes
         if len(kept) == before:
             width *= 2
         index = kept
+    return index[_keep(sizes, capacity[index], link[index], loss[index])]
 
 
 def _keep(sizes: Floats, capacity: Floats, link: Floats, loss: Floats) -> NDArray[np.bool_]:
     """Return which candidates of one block no other dominates."""
     copies = _copies(sizes)
-    k = np.maximum(copies, 1)[..., None]
-    with np.errstate(invalid="ignore"):
-        at_least = (k * capacity[:, None, :] >= capacity[None, :, :]).all(axis=2)
-        carries = (k * link[:, None, :] >= link[None, :, :]).all(axis=2)
-    beats = (copies >= 1) & at_least & carries & (loss[:, None] <= loss[None, :])
+    k = np.maximum(copies, 1)
+    beats = (copies >= 1) & (loss[:, None] <= loss[None, :])
+    for rates in (*capacity.T, *link.T):
+        if not np.isinf(rates).all():
+            beats &= k * rates[:, None] >= rates[None, :]
     mutual = beats & beats.T
     earlier = np.arange(len(sizes))[:, None] < np.arange(len(sizes))[None, :]
     return np.asarray(~(beats & (~mutual | earlier)).any(axis=0))

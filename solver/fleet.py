@@ -124,6 +124,10 @@ def cheapest_fleet(
         prices = fractional_prices(instance)
         if not np.isfinite(prices.class_usd).all():
             return _nothing_cheaper(instance, known_usd, known_usd)
+    if len(instance.candidates) * len(instance.class_names) <= SMALL:
+        last = _attempt(instance.rated(), gap, time_limit_s)
+        floor = max(last.result.bound, prices.bound_usd)
+        return _solved(last, floor, {"solve": time.perf_counter() - begin}, gap)
     few = promising(instance, prices)
     program = compile_program(few)
     multipliers = stock_multipliers(few, program)
@@ -163,6 +167,9 @@ def servable(instance: Instance) -> bool:
     """Whether every class has a candidate that some offer can hold."""
     return bool(np.isfinite(fractional_prices(instance).class_usd).all())
 
+
+SMALL = 60
+"""Instances of no more (candidate, class) pairs are solved at once, without a first fleet."""
 
 FIRST_GAP = 5e-3
 """Gap at which the first fleet is good enough to screen with."""

@@ -88,6 +88,54 @@ class Instance:
             chosen = tuple(_scaled(c, self.factors.get(c.key, 1.0)) for c in chosen)
         return replace(self, candidates=chosen)
 
+    def keep(
+        self, kept: NDArray[np.bool_] | None = None, offers: Sequence[Offer] | None = None
+    ) -> Instance:
+        """Return the instance with only some candidates (all by default), or other offers.
+
+        What is known of the candidates as arrays is kept as well.
+        """
+        chosen, mask = self.candidates, kept
+        if mask is not None:
+            chosen = tuple(c for c, k in zip(chosen, mask, strict=True) if k)
+        again = replace(
+            self, candidates=chosen, offers=self.offers if offers is None else tuple(offers)
+        )
+        for name, candidates_axis in _ARRAYS.items():
+            if name in self.__dict__:
+                known = self.__dict__[name]
+                if mask is not None:
+                    known = known[(slice(None),) * candidates_axis + (mask,)]
+                again.__dict__[name] = known
+        return again
+
+    @cached_property
+    def host_codes(self) -> NDArray[np.intp]:
+        """Number of the host key of each candidate: equal where the keys are."""
+        codes: dict[HostKey, int] = {}
+        found = [codes.setdefault(c.host, len(codes)) for c in self.candidates]
+        return np.array(found, dtype=np.intp)
+
+    @cached_property
+    def pair_codes(self) -> NDArray[np.intp]:
+        """Number of the location, KV format and model that a prefill or decode pool pairs at.
+
+        −1 for aggregated candidates.
+        """
+        codes: dict[object, int] = {}
+        found = [
+            -1
+            if c.role == "aggregated"
+            else codes.setdefault((c.location, c.shape.kv, c.model), len(codes))
+            for c in self.candidates
+        ]
+        return np.array(found, dtype=np.intp)
+
+    @cached_property
+    def prefills(self) -> NDArray[np.bool_]:
+        """Which candidates are prefill pools."""
+        return np.array([c.role == "prefill" for c in self.candidates], dtype=bool)
+
     @cached_property
     def capacity_rps(self) -> NDArray[np.float64]:
         """Requests/s that a replica of each candidate admits, shape (classes, candidates)."""
@@ -170,6 +218,10 @@ class Instance:
             need = min(need, int(affordable * (1 + 1e-9)))
         need = max(need, offer.min_nodes)
         return need if offer.stock is None else min(need, offer.stock)
+
+
+_ARRAYS = {"host_codes": 0, "pair_codes": 0, "prefills": 0, "capacity_rps": 1, "link_rps": 1}
+"""Arrays over the candidates, and the axis that runs over them."""
 
 
 def _ceil(value: float) -> int:

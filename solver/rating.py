@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -73,8 +73,10 @@ class Evaluated:
 
     def shape(self, row: int) -> Shape:
         """Return the configuration of a row."""
-        layout: Shape = self.shapes[int(self.index[row])]
-        return replace(layout, batch_cap=int(self.cap[row]))
+        s, cap = self.shapes[int(self.index[row])], int(self.cap[row])
+        return Shape(
+            s.accelerator, s.weights, s.kv, s.tp, s.pp, s.ep, cap, s.cross_node, s.network_gbps
+        )
 
     def where(self, row: int) -> tuple[Location, ...]:
         """Return the locations of a row."""
@@ -135,11 +137,10 @@ class TierRater:
             if part.demand.tiers == ((0,),):
                 found += self._candidates(number, {(0,): able}, prune=True)
                 continue
-            found += [
-                replace(c, prospect=(number, row))
-                for row in able.tolist()
-                for c in self._at(number, row, tuple(range(len(part.demand.classes))))
-            ]
+            everyone = tuple(range(len(part.demand.classes)))
+            rates = part.alone.rate_rps.tolist()
+            for row in able.tolist():
+                found += self._at(number, row, everyone, rates[row], (number, row))
         return tuple(found)
 
     def rated(
@@ -238,35 +239,46 @@ class TierRater:
         number: int,
         row: int,
         tier: tuple[int, ...],
-        rates: Sequence[float] | None = None,
+        rates: Sequence[float],
+        prospect: tuple[int, int] | None = None,
     ) -> list[Candidate]:
-        """Return a configuration at each of its locations, by default at the rates alone."""
+        """Return a configuration at each of its locations."""
         part = self.parts[number]
         demand, shape = part.demand, part.shape(row)
-        if rates is None:
-            rates = part.alone.rate_rps[row].tolist()
-        places = part.where(row) or (None,)
+        classes = tuple(demand.index[k] for k in tier)
+        capacity = self._spread(rates, demand.index, 0.0)
+        links = self._no_links
+        if part.role != "aggregated":
+            links = self._spread(part.links[row].tolist(), demand.index, np.inf)
+        loss = float(part.losses[part.index[row]])
+        network = float(part.bandwidth[row])
         return [
             Candidate(
                 model=demand.model,
                 role=part.role,
                 shape=shape,
-                classes=tuple(demand.index[k] for k in tier),
-                capacity_rps=_spread(rates, demand.index, self.total, 0.0),
-                link_rps=_spread(part.links[row].tolist(), demand.index, self.total, np.inf),
-                loss_pct=float(part.losses[part.index[row]]),
+                classes=classes,
+                capacity_rps=capacity,
+                link_rps=links,
+                loss_pct=loss,
                 location=place,
-                network_bytes_per_s=float(part.bandwidth[row]) if place else 0.0,
+                network_bytes_per_s=network if place else 0.0,
+                prospect=prospect,
             )
-            for place in places
+            for place in part.where(row) or (None,)
         ]
 
+    @cached_property
+    def _no_links(self) -> tuple[float, ...]:
+        return (np.inf,) * self.total
 
-def _spread(
-    values: Sequence[float], index: Sequence[int], total: int, default: float
-) -> tuple[float, ...]:
-    """Write the values of a model's classes among those of the whole workload."""
-    full = [default] * total
-    for i, v in zip(index, values, strict=True):
-        full[i] = v
-    return tuple(full)
+    def _spread(
+        self, values: Sequence[float], index: Sequence[int], default: float
+    ) -> tuple[float, ...]:
+        """Write the values of a model's classes among those of the whole workload."""
+        if len(index) == self.total:
+            return tuple(values)
+        full = [default] * self.total
+        for i, v in zip(index, values, strict=True):
+            full[i] = v
+        return tuple(full)

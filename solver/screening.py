@@ -21,7 +21,6 @@ less Σ_o σ_o·A_o. Good multipliers are the duals of a small linear relaxation
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -78,22 +77,24 @@ def fractional_prices(instance: Instance, multipliers: Mapping[int, float] | Non
     multipliers
         σ_o ≥ 0 of offers (by position) with limited stock.
     """
-    candidates = instance.candidates
     raised = multipliers or {}
     price = [
         float(o.price_per_node_hour_usd) + raised.get(i, 0.0) for i, o in enumerate(instance.offers)
     ]
-    keys = [c.host for c in candidates]
-    fitting = {key: instance.fitting(key) for key in dict.fromkeys(keys)}
+    codes, firsts = np.unique(instance.host_codes, return_index=True)
+    keys = [instance.candidates[i].host for i in firsts]
+    fitting = [instance.fitting(key) for key in keys]
     smallest: dict[int, int] = {}
-    for key, places in fitting.items():
+    for key, places in zip(keys, fitting, strict=True):
         smallest.update({o: min(key.group_size, smallest.get(o, key.group_size)) for o in places})
     each = {o: price[o] / (instance.offers[o].gpus_per_node // t * t) for o, t in smallest.items()}
-    per_key = {
-        key: key.group_size * key.groups * min((each[o] for o in places), default=np.inf)
-        for key, places in fitting.items()
-    }
-    replica = np.array([per_key[key] for key in keys])
+    per_key = np.array(
+        [
+            key.group_size * key.groups * min((each[o] for o in places), default=np.inf)
+            for key, places in zip(keys, fitting, strict=True)
+        ]
+    )
+    replica = per_key[np.searchsorted(codes, instance.host_codes)]
     with np.errstate(invalid="ignore"):
         share = replica * _replicas_per_class(instance)
     share = np.where(np.isnan(share), np.inf, share)
@@ -120,30 +121,21 @@ def _replicas_per_class(instance: Instance) -> Floats:
 
 def _class_prices(instance: Instance, share: Floats) -> tuple[Floats, Floats]:
     """Return π_w and the part of it that each candidate answers for."""
-    roles = np.array([c.role for c in instance.candidates])
-    whole = roles == "aggregated"
-    best = share[:, whole].min(axis=1, initial=np.inf)
-    pairs: dict[object, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for i, c in enumerate(instance.candidates):
-        if c.role != "aggregated":
-            pairs[c.location, c.shape.kv, c.model][c.role].append(i)
-    halves = {
-        key: {
-            role: share[:, sides[role]].min(axis=1, initial=np.inf)
-            for role in ("prefill", "decode")
-        }
-        for key, sides in pairs.items()
-    }
-    for sides in halves.values():
-        best = np.minimum(best, sides["prefill"] + sides["decode"])
+    pairs = instance.pair_codes
+    best = share[:, pairs < 0].min(axis=1, initial=np.inf)
+    split = np.nonzero(pairs >= 0)[0]
+    if not split.size:
+        return best, np.repeat(best[:, None], share.shape[1], axis=1)
+    size = (2, int(pairs.max()) + 1, share.shape[0])
+    halves = np.full(size, np.inf)
+    side = np.where(instance.prefills, 0, 1)[split]
+    np.minimum.at(halves, (side, pairs[split]), share[:, split].T)
+    totals = halves.sum(axis=0)
+    best = np.minimum(best, totals.min(axis=0))
+    with np.errstate(invalid="ignore"):
+        parts = np.where(np.isfinite(totals), best * (halves / totals), 0.0)
     allowance = np.repeat(best[:, None], share.shape[1], axis=1)
-    for key, roles_at in pairs.items():
-        total = halves[key]["prefill"] + halves[key]["decode"]
-        for role, members in roles_at.items():
-            with np.errstate(invalid="ignore"):
-                part = np.where(np.isfinite(total), halves[key][role] / total, 0.0)
-                split = np.where(part > 0, best * part, 0.0)
-            allowance[:, members] = np.nan_to_num(split)[:, None]
+    allowance[:, split] = np.nan_to_num(parts)[side, pairs[split]].T
     return best, allowance
 
 
@@ -154,7 +146,7 @@ def promising(instance: Instance, prices: Prices, within: float = NEAR) -> Insta
     """
     near = _uses(prices) >= 1 - within
     kept = np.asarray(near.any(axis=0))
-    return _subset(instance, kept).rated(near[:, kept].T)
+    return instance.keep(kept).rated(near[:, kept].T)
 
 
 def _uses(prices: Prices) -> Floats:
@@ -183,7 +175,7 @@ def within_reach(
         partner = _partner_usd(instance, spare.min(axis=0, initial=np.inf))
         useful = (uses > 0) & (spare + partner <= _room(prices, known_usd))
         kept = np.asarray(useful.any(axis=0))
-        instance = _subset(instance, kept).rated(useful[:, kept].T)
+        instance = instance.keep(kept).rated(useful[:, kept].T)
         prices = fractional_prices(instance, multipliers)
     else:
         instance = instance.rated()
@@ -217,7 +209,7 @@ def screened(instance: Instance, prices: Prices, known_usd: float) -> Instance:
         replicas=tuple(replicas.tolist()),
         shares=tuple(tuple(row) for row in shares.T.tolist()),
     )
-    return replace(_subset(instance, keep), ceilings=ceilings)
+    return replace(instance.keep(keep), ceilings=ceilings)
 
 
 def _partner_usd(instance: Instance, spare: Floats) -> Floats:
@@ -225,20 +217,12 @@ def _partner_usd(instance: Instance, spare: Floats) -> Floats:
 
     Both sit at one location with one KV format; a candidate without partner is of no use.
     """
-    sides: dict[object, dict[str, float]] = defaultdict(dict)
-    keys = [(c.location, c.shape.kv, c.model) for c in instance.candidates]
-    for key, c, usd in zip(keys, instance.candidates, spare, strict=True):
-        if c.role != "aggregated":
-            sides[key][c.role] = min(sides[key].get(c.role, np.inf), float(usd))
-    other = {"prefill": "decode", "decode": "prefill"}
-    return np.array(
-        [
-            0.0 if c.role == "aggregated" else sides[key].get(other[c.role], np.inf)
-            for key, c in zip(keys, instance.candidates, strict=True)
-        ]
-    )
-
-
-def _subset(instance: Instance, keep: NDArray[np.bool_]) -> Instance:
-    kept = tuple(c for c, k in zip(instance.candidates, keep, strict=True) if k)
-    return replace(instance, candidates=kept)
+    pairs = instance.pair_codes
+    partner = np.zeros(len(pairs))
+    split = np.nonzero(pairs >= 0)[0]
+    if split.size:
+        least = np.full((2, int(pairs.max()) + 1), np.inf)
+        side = np.where(instance.prefills, 0, 1)[split]
+        np.minimum.at(least, (side, pairs[split]), spare[split])
+        partner[split] = least[1 - side, pairs[split]]
+    return partner

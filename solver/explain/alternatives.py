@@ -142,7 +142,7 @@ def _parts(
     found = []
     for name in sorted(names):
         wanted = tuple(o for o in instance.offers if name_of(o) == name)
-        part = restrict(replace(instance, offers=wanted))
+        part = restrict(instance, offers=wanted)
         if not part.candidates:
             continue
         prices = fractional_prices(part)

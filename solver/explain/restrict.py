@@ -1,30 +1,27 @@
-"""Parts of an instance: fewer offers, fewer candidates, other limits."""
+"""Parts of an instance: other offers, fewer candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from data.offers import Offer
 from solver.candidates import Candidate
-from solver.instance import Caps, Instance
+from solver.instance import Instance
 
 
 def restrict(
     instance: Instance,
     *,
-    offers: Callable[[Offer], bool] | None = None,
+    offers: Sequence[Offer] | None = None,
     candidates: Callable[[Candidate], bool] | None = None,
-    caps: Caps | None = None,
 ) -> Instance:
-    """Return the instance with only the offers and candidates that pass."""
-    kept_offers = instance.offers
-    if offers is not None:
-        kept_offers = tuple(o for o in kept_offers if offers(o))
-    chips = {o.accelerator for o in kept_offers}
-    kept = tuple(
-        c
+    """Return the instance over `offers`, with only the candidates they can hold and that pass."""
+    sold = instance.offers if offers is None else offers
+    chips = {o.accelerator for o in sold}
+    kept = [
+        c.shape.accelerator.name in chips and (candidates is None or candidates(c))
         for c in instance.candidates
-        if c.shape.accelerator.name in chips and (candidates is None or candidates(c))
-    )
-    return replace(instance, offers=kept_offers, candidates=kept, caps=caps or instance.caps)
+    ]
+    return instance.keep(np.array(kept, dtype=bool), sold)

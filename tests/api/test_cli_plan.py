@@ -114,10 +114,8 @@ def test_class_names_are_printed_as_they_are(invoke, write_workload, offers):
 def test_out_leaves_no_other_file(invoke, workload, offers, tmp_path):
     path = tmp_path / "plan.json"
     path.write_text("old")
-    assert (
-        invoke("plan", workload, "--offers", offers, "--explain", "none", "--out", path).exit_code
-        == 0
-    )
+    written = invoke("plan", workload, "--offers", offers, "--explain", "none", "--out", path)
+    assert written.exit_code == 0
     assert strict_json(path.read_text("utf-8"))["status"] == "optimal"
     assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]
 
