@@ -204,7 +204,9 @@ class TierRater:
         part = self.parts[number]
         rows, rates, of_tier = [], [], []
         for tier in part.demand.tiers:
-            at = tiers.get(tier, np.zeros(0, dtype=np.intp))
+            if tier not in tiers:
+                continue
+            at = tiers[tier]
             mu = np.zeros((len(at), len(part.demand.classes)))
             mu[:, list(tier)] = self._tier_rates(number, tier)[at]
             able = mu.any(axis=1)
