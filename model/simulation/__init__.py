@@ -1,0 +1,1 @@
+"""Discrete-event simulation of serving engines, on the step times of `model.step_time`."""
