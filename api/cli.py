@@ -43,7 +43,7 @@ class _LazyGroup(MinfleetGroup):
             from data.errors import nearest
 
             near = nearest(args[0], VERBS)
-            ctx.fail(f"no command {args[0]!r}" + (f"; did you mean {near}?" if near else "."))
+            ctx.fail(f"No such command {args[0]!r}" + (f" (did you mean {near}?)" if near else ""))
         return super().resolve_command(ctx, args)
 
 

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 INTERRUPTED = 130
 """Exit status of a shell command that Ctrl-C ended: 128 + SIGINT."""
@@ -33,12 +35,20 @@ class MinfleetGroup(click.Group):
     groups and commands below it need nothing of their own.
     """
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise _refused(error, ctx) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named."""
         from data.errors import InputError, MinfleetError
 
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _refused(error, ctx) from error
         except InputError as error:
             raise Refusal(one_line(error)) from error
         except MinfleetError as error:
@@ -46,6 +56,30 @@ class MinfleetGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def _refused(error: click.UsageError, ctx: click.Context) -> click.ClickException:
+    """Return a wrong use of the command line as one sentence; a bare group keeps its help."""
+    return error if isinstance(error, NoArgsIsHelpError) else Refusal(usage_sentence(error, ctx))
+
+
+def usage_sentence(error: click.UsageError, ctx: click.Context) -> str:
+    """Return what is wrong with the use of a command, and where its help is.
+
+    Parameters
+    ----------
+    ctx
+        Of the group that was parsing or about to run a command; some errors name none of their
+        own.
+    """
+    text = " ".join(error.format_message().split())
+    text = re.sub(r"\. \(?Did you mean (?:one of: )?(.+)\?\)?$", r" (did you mean \1?)", text)
+    text = re.sub(r"\. Choose from: (.+)$", r" (choose from \1)", text)
+    if error.ctx is not None:
+        path = error.ctx.command_path
+    else:
+        path = " ".join(filter(None, (ctx.command_path, ctx.invoked_subcommand)))
+    return f"{text.removesuffix('.')}; see '{path} --help'."
 
 
 def one_line(error: Exception) -> str:

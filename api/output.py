@@ -125,6 +125,14 @@ def usd(amount: float) -> str:
     return f"${amount:,.2f}"
 
 
+def found_and_bound(certificate: Mapping[str, Any]) -> str:
+    """Write the objective of a certificate, its bound and its gap."""
+    bound, gap = certificate["bound"], certificate["gap"]
+    below = "no bound" if bound is None else f"nothing below {usd(bound)}"
+    rest = "" if gap is None else f", gap {gap:.4%} of {certificate['gap_asked']:.4%} allowed"
+    return f"{usd(certificate['objective'])} found, {below}{rest}"
+
+
 def price(amount: float) -> str:
     """Write a unit price: cents, and further digits only where it has them."""
     cents, _, rest = f"{amount:,.4f}".partition(".")

@@ -10,7 +10,7 @@ from api.output import num
 
 if TYPE_CHECKING:
     from model.predict import Prediction
-    from solver.estimate import Estimate
+    from solver.estimate import Estimate, MissedTarget
 
 MEMORY = {
     "reported": "reported by the driver",
@@ -20,6 +20,8 @@ MEMORY = {
     "reserve": "- engine reserve",
     "kv": "= left for the KV cache",
 }
+
+LIMITS = {"ttft_ms": "TTFT", "tpot_ms": "TPOT", "e2e_ms": "end to end"}
 
 TERMS = {
     "engine": "engine: scheduler, sampling",
@@ -41,6 +43,7 @@ def show_estimate(estimate: Estimate) -> None:
     if estimate.fits:
         _steps(out, estimate)
         _load(out, estimate)
+        _remarks(out, estimate)
         return
     tokens = estimate.request.isl + estimate.request.osl
     out.line()
@@ -49,6 +52,13 @@ def show_estimate(estimate: Estimate) -> None:
         "(--tp) or narrower weights (--weights fp8, int4).",
         style="bold red",
     )
+    _remarks(out, estimate)
+
+
+def _remarks(out: Lines, estimate: Estimate) -> None:
+    if estimate.remarks:
+        out.line()
+        out.rows((("!", f"{r}.") for r in estimate.remarks), style="yellow")
 
 
 def _headline(out: Lines, estimate: Estimate) -> None:
@@ -113,9 +123,25 @@ def _load(out: Lines, estimate: Estimate) -> None:
         admits = f"{estimate.admissible_rps:.4g} requests/s"
         out.text(f"Admits {admits} within {limits}.", style="bold")
     else:
-        out.text(f"Admits nothing: even idle it misses {limits}.", style="bold red")
+        missed = "; ".join(_miss(m, request.role) for m in estimate.missed) or limits
+        out.text(
+            f"Admits nothing: at p{request.percentile:g} even idle it misses {missed}.",
+            style="bold red",
+        )
     if p is not None:
         _figures(out, p)
+
+
+def _miss(missed: MissedTarget, role: str) -> str:
+    """Write by how much an idle replica misses a target."""
+    name = LIMITS[missed.limit]
+    if not missed.target_ms:
+        return f"{name}, which moving the KV cache alone uses up"
+    over = missed.value_ms / missed.target_ms - 1
+    part = "" if role == "aggregated" else f", the {role} pool's part of the target"
+    return (
+        f"{name}: {num(missed.value_ms)} ms against {num(missed.target_ms)} ms ({over:+,.0%}){part}"
+    )
 
 
 def _figures(out: Lines, p: Prediction) -> None:

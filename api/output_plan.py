@@ -10,13 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from api.lines import NO_BREAK, Lines
-from api.output import UNKNOWN, num, usd
+from api.output import UNKNOWN, found_and_bound, num, usd
 
 if TYPE_CHECKING:
     from solver.plan import Plan, Pool
 
 LEFT_OUT_SHOWN = 5
 """Accelerators left out that are listed; the document has all."""
+
+SMALLEST_BOUND_USD = 0.005
+"""A bound below half a cent an hour, printed as $0.00, is none."""
 
 POOLS_SHOWN = 4
 """Layouts of another plan that are listed."""
@@ -33,13 +36,15 @@ INFORMATIVE = ("dearer", "misses_target", "does_not_fit")
 """Reasons for leaving an accelerator out that say something about the accelerator."""
 
 
-def show_plan(plan: Plan, name: str) -> None:
+def show_plan(plan: Plan, name: str, *, explain: str = "auto") -> None:
     """Print a plan for people.
 
     Parameters
     ----------
     name
         What to call the workload: its file.
+    explain
+        How far it was explained: ``full`` leaves out the advice to ask for more.
     """
     out = Lines()
     _headline(out, plan, name)
@@ -49,8 +54,8 @@ def show_plan(plan: Plan, name: str) -> None:
     if plan.infeasibility is not None:
         _infeasibility(out, plan.infeasibility)
     _proof(out, plan)
-    _binding(out, plan)
-    _alternatives(out, plan)
+    _binding(out, plan, explain)
+    _alternatives(out, plan, explain)
     _left_out(out, plan)
     if plan.warnings:
         out.line()
@@ -173,12 +178,9 @@ def _proof(out: Lines, plan: Plan) -> None:
 def _proof_rows(plan: Plan) -> Iterator[tuple[str, str]]:
     c, s = plan.certificate, plan.search
     if plan.cost_per_hour_usd is not None:
-        below = "no bound" if c["bound"] is None else f"nothing below {usd(c['bound'])}"
-        gap = "" if c["gap"] is None else f", gap {c['gap']:.4%} of {c['gap_asked']:.4%} allowed"
-        yield c["engine"], f"{usd(plan.cost_per_hour_usd)} found, {below}{gap}"
+        yield c["engine"], found_and_bound(c)
         if second := c["second_engine"]:
-            bound = "no bound" if second["bound"] is None else f"bound {usd(second['bound'])}"
-            yield second["engine"], f"{second['verdict']}, {bound}"
+            yield second["engine"], _second_word(second)
         check = c["check"]
         failed = len(check["failures"])
         verdict = f"{failed} DO NOT HOLD" if failed else "all hold"
@@ -196,7 +198,19 @@ def _proof_rows(plan: Plan) -> Iterator[tuple[str, str]]:
     )
 
 
-def _binding(out: Lines, plan: Plan) -> None:
+def _second_word(second: Mapping[str, Any]) -> str:
+    """Write what the second engine says; a bound that no price is below says nothing."""
+    bound = second["bound"]
+    if second["agrees"] is False:
+        return (
+            "contradicts: finds no fleet" if bound is None else f"contradicts, bound {usd(bound)}"
+        )
+    if bound is None or bound < SMALLEST_BOUND_USD:
+        return "gave no bound within its work limit"
+    return f"{second['verdict']}, bound {usd(bound)}"
+
+
+def _binding(out: Lines, plan: Plan, explain: str) -> None:
     if not plan.binding:
         return
     out.title("What holds the cost up (each relaxed alone)")
@@ -208,6 +222,13 @@ def _binding(out: Lines, plan: Plan) -> None:
         )
         for b in plan.binding
     )
+    if any(b["cost_per_hour_usd"] is None for b in plan.binding):
+        out.text(f"about: valued in fractions of replicas and nodes{_more(explain)}.", style="dim")
+
+
+def _more(explain: str) -> str:
+    """Say how to learn more, unless that was asked for already."""
+    return "" if explain == "full" else "; --explain full solves each"
 
 
 def _about(relaxed: Mapping[str, Any]) -> str:
@@ -228,18 +249,29 @@ def _value(value: Any) -> str:
     return f"{value:,.6g}" if isinstance(value, (int, float)) else str(value)
 
 
-def _alternatives(out: Lines, plan: Plan) -> None:
+def _alternatives(out: Lines, plan: Plan, explain: str) -> None:
     if not plan.alternatives:
         return
     out.title("Other plans")
     out.rows(
         (
-            f"{usd(a['cost_per_hour_usd'])}/h",
+            f"{'' if a['proven'] else 'at most '}{usd(a['cost_per_hour_usd'])}/h",
             f"({a['extra_pct']:+.1f}%)",
-            f"{a['sentence']} ({_fleet(a['pools'])})",
+            f"{_kind(a)} ({_fleet(a['pools'])})",
         )
         for a in plan.alternatives
     )
+    if not all(a["proven"] for a in plan.alternatives):
+        out.text(
+            f"at most: a first good fleet, not proven the cheapest of its kind{_more(explain)}.",
+            style="dim",
+        )
+
+
+def _kind(other: Mapping[str, Any]) -> str:
+    """Return the kind of another plan in words; only a proven one is called the cheapest."""
+    sentence = str(other["sentence"])
+    return sentence if other["proven"] else sentence.removeprefix("cheapest ")
 
 
 def _fleet(pools: Iterable[Mapping[str, Any]]) -> str:

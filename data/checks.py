@@ -145,15 +145,15 @@ def _spot(catalog: Catalog, as_of: dt.date) -> Iterator[Finding]:
         steady = [o for o in offers if o.pricing == "on_demand"]
         if not steady:
             continue
-        cheapest = min(steady, key=lambda o: o.price_per_node_hour_usd)
+        cheapest = min(steady, key=lambda o: o.hourly_usd)
         for offer in offers:
-            dearer = offer.price_per_node_hour_usd > cheapest.price_per_node_hour_usd
+            dearer = offer.hourly_usd > cheapest.hourly_usd
             if offer.pricing == "spot" and dearer:
                 yield Finding(
                     "warning",
                     offer.offer_id,
-                    f"${offer.price_per_node_hour_usd} an hour on spot is more than the "
-                    f"${cheapest.price_per_node_hour_usd} of {cheapest.offer_id}.",
+                    f"${offer.hourly_usd} an hour on spot is more than the "
+                    f"${cheapest.hourly_usd} of {cheapest.offer_id}.",
                 )
 
 
@@ -161,7 +161,7 @@ def _same_machine(catalog: Catalog, as_of: dt.date) -> Iterator[Finding]:
     """One machine, pricing and term under several ids, at different prices."""
     terms = _grouped(catalog.offers, lambda o: (*_machine(o), o.pricing, o.term_months or 0))
     for offers in terms.values():
-        prices = {o.price_per_node_hour_usd for o in offers}
+        prices = {o.hourly_usd for o in offers}
         # Marketplaces sell one kind of machine at many prices, each host with its own stock.
         if len(prices) > 1 and offers[0].instance_type and any(o.stock is None for o in offers):
             yield Finding(

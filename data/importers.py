@@ -6,6 +6,7 @@ must not be cheaper than it could be, nor dearer, because a row went missing in 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
 import os
@@ -274,7 +275,8 @@ def write_offers(path: Path, offers: Iterable[Offer]) -> None:
     CatalogError
         If there is no offer, or two have the same id; nothing is written.
     InputError
-        If the file cannot be written.
+        If the file cannot be written, or `path` is there and no regular file: putting the file
+        in the place of a device or a pipe would destroy it.
     """
     rows = list(offers)
     if not rows:
@@ -289,12 +291,12 @@ def write_offers(path: Path, offers: Iterable[Offer]) -> None:
         seen.add(offer.offer_id)
     if path.name.endswith((".yaml", ".yml", ".json", ".gz")):
         raise InputError(f"{path}: offers are written as CSV; name the file .csv.")
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path}: is not a file; give the name of a CSV file to write.")
     target = Path(os.path.realpath(path))  # a link keeps pointing at what was written
     draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     names = [c.column for c in columns("offers")]
     try:
+        if target.exists() and not target.is_file():
+            raise InputError(f"{path}: is not a regular file; give the name of a CSV file.")
         with draft.open("x", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(names)
@@ -303,7 +305,8 @@ def write_offers(path: Path, offers: Iterable[Offer]) -> None:
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _cell(value: object) -> str:

@@ -24,6 +24,12 @@ FLOOR_POWER_W = 50.0
 MAX_USD_PER_GPU_HOUR = 100.0
 """Dearer than any accelerator ever listed; above it a price is per month, or in another unit."""
 
+HOURS_PER_MONTH = 730
+"""Hours of a month in every cost: 8,760 / 12."""
+
+NANO_USD = Decimal("1e-9")
+"""Payments upfront are spread to this exactness, so that sums of them stay exact decimals."""
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -32,7 +38,7 @@ class Offer:
     Attributes
     ----------
     price_per_node_hour_usd
-        Price of the whole node; exact decimal.
+        Price of the whole node as listed, without what is paid upfront; exact decimal.
     stock
         Nodes that can be had; None means no limit is known.
     network_gbps
@@ -40,6 +46,12 @@ class Offer:
         neither pipeline stages nor KV caches are planned across it.
     min_nodes
         Smallest number of nodes that is sold.
+    term_months
+        Length of the commitment; None means none.
+    upfront_usd
+        Payment in advance per node for the whole term; None means none.
+    available_from, available_until
+        First and last day on which it can be rented; None means no limit is known.
     """
 
     offer_id: str
@@ -64,9 +76,27 @@ class Offer:
     notes: str
 
     @property
+    def hourly_usd(self) -> Decimal:
+        """What a node costs an hour (USD): its price, and the part of the upfront payment.
+
+        price + upfront / (term · 730), the latter to the billionth of a dollar. Commitments are
+        take-or-pay: the payment is spread over every hour of the term.
+        """
+        if not self.upfront_usd or self.term_months is None:
+            return self.price_per_node_hour_usd
+        spread = self.upfront_usd / (self.term_months * HOURS_PER_MONTH)
+        return self.price_per_node_hour_usd + spread.quantize(NANO_USD)
+
+    @property
     def price_per_gpu_hour_usd(self) -> float:
-        """Price of one accelerator-hour (USD)."""
-        return float(self.price_per_node_hour_usd) / self.gpus_per_node
+        """Cost of one accelerator-hour (USD), its part of an upfront payment included."""
+        return float(self.hourly_usd) / self.gpus_per_node
+
+    def on_sale(self, day: dt.date) -> bool:
+        """Whether it can be rented on a day."""
+        return (self.available_from is None or self.available_from <= day) and (
+            self.available_until is None or day <= self.available_until
+        )
 
 
 def parse_offer(row: Row, accelerators: Mapping[str, Accelerator], *, strict: bool = True) -> Offer:
@@ -80,16 +110,22 @@ def parse_offer(row: Row, accelerators: Mapping[str, Accelerator], *, strict: bo
     Raises
     ------
     CatalogError
-        If the price has no source or date, is outside sane bounds, is not in US dollars, or
-        the accelerator is unknown.
+        If the price has no source or date, is outside sane bounds (its part of an upfront
+        payment included), is not in US dollars, an upfront payment has no term, or the
+        accelerator is unknown.
     """
     place = f"{row.place}, column accelerator"
     name = canonical_accelerator(row.text("accelerator"), accelerators, place, strict=strict)
     gpus = row.integer("gpus_per_node", at_least=1)
-    price = row.number("price_per_node_hour_usd", above=0)
-    problem = price_problem(price, gpus, accelerators.get(name))
-    if problem:
-        raise row.fault("price_per_node_hour_usd", problem)
+    term = row.optional_integer("term_months", at_least=1)
+    upfront = _optional_decimal(row, "upfront_usd")
+    if upfront and term is None:
+        raise row.fault(
+            "term_months",
+            f"is empty, but ${upfront:f} is paid upfront; give the months that it pays for.",
+        )
+    # Where all is paid upfront, an hour costs nothing more.
+    row.number("price_per_node_hour_usd", above=-1e-12 if upfront else 0)
     currency = (row.cells.get("currency") or "USD").upper()
     if currency != "USD":
         raise row.fault("currency", f"{currency!r} is not USD; convert the price to US dollars.")
@@ -97,8 +133,7 @@ def parse_offer(row: Row, accelerators: Mapping[str, Accelerator], *, strict: bo
     flag = row.cells.get("interruptible", "").lower()
     if flag not in ("", "true", "false"):
         raise row.fault("interruptible", f"{flag!r} is not true or false.")
-    term = row.optional_integer("term_months", at_least=1)
-    return Offer(
+    offer = Offer(
         offer_id=row.text("offer_id"),
         provider=row.text("provider"),
         region=row.cells.get("region", ""),
@@ -111,7 +146,7 @@ def parse_offer(row: Row, accelerators: Mapping[str, Accelerator], *, strict: bo
         network_gbps=row.optional_number("network_gbps", above=0, at_most=1e6),
         min_nodes=row.optional_integer("min_nodes", at_least=1) or 1,
         term_months=term,
-        upfront_usd=_optional_decimal(row, "upfront_usd"),
+        upfront_usd=upfront,
         interruptible=flag == "true" or (flag == "" and pricing == "spot"),
         available_from=row.date("available_from") if row.cells.get("available_from") else None,
         available_until=row.date("available_until") if row.cells.get("available_until") else None,
@@ -120,10 +155,15 @@ def parse_offer(row: Row, accelerators: Mapping[str, Accelerator], *, strict: bo
         source=row.text("source"),
         notes=row.cells.get("notes", ""),
     )
+    problem = price_problem(float(offer.hourly_usd), gpus, accelerators.get(name))
+    if problem:
+        listed = offer.hourly_usd <= 2 * offer.price_per_node_hour_usd
+        raise row.fault("price_per_node_hour_usd" if listed else "upfront_usd", problem)
+    return offer
 
 
 def _optional_decimal(row: Row, column: str) -> Decimal | None:
-    value = row.optional_number(column, above=-1e-12)
+    value = row.optional_number(column, above=-1e-12, at_most=1e12)
     return None if value is None else Decimal(row.cells[column])
 
 

@@ -77,7 +77,7 @@ def pools_of(
         shape = candidate.shape
         part = placed.replicas / fleet.replicas[placed.candidate]
         gpus = placed.replicas * shape.gpus
-        bill = float(offer.price_per_node_hour_usd) * fleet.nodes[placed.offer]
+        bill = float(offer.hourly_usd) * fleet.nodes[placed.offer]
         stem = f"{candidate.role}-{shape.accelerator.name}-tp{shape.tp}" + (
             f"pp{shape.pp}" if shape.pp > 1 else ""
         )
@@ -139,12 +139,16 @@ def purchases_of(fleet: Fleet) -> tuple[Purchase, ...]:
     """Return what is bought, dearest first."""
     found = [
         Purchase(
-            offer_id=fleet.instance.offers[o].offer_id,
+            offer_id=offer.offer_id,
             nodes=count,
-            price_per_node_hour_usd=float(fleet.instance.offers[o].price_per_node_hour_usd),
-            cost_per_hour_usd=float(fleet.instance.offers[o].price_per_node_hour_usd * count),
+            price_per_node_hour_usd=float(offer.price_per_node_hour_usd),
+            upfront_usd=float((offer.upfront_usd or 0) * count),
+            term_months=offer.term_months,
+            cost_per_hour_usd=float(offer.hourly_usd * count),
+            observed_at=offer.observed_at.isoformat(),
         )
         for o, count in fleet.nodes.items()
+        for offer in [fleet.instance.offers[o]]
     ]
     return tuple(sorted(found, key=lambda p: (-p.cost_per_hour_usd, p.offer_id)))
 

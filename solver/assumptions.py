@@ -6,14 +6,16 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+from data.checks import STALE_DAYS
+from data.offers import HOURS_PER_MONTH, Offer
 from solver.fleet import Fleet
 from solver.layouts import BATCH_CAPS, PIPELINE_DEGREES, weight_formats
 from solver.market import CROSS_NODE_MIN_GBPS
 from solver.problem import Problem
 from solver.role_limits import E2E_TTFT_SHARE, HANDOVER_SHARE
 
-STALE_DAYS = 90
-"""Prices older than this are warned of."""
+NAMED = 5
+"""Offers that one warning names before it counts the rest."""
 
 
 def assumptions_of(problem: Problem) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def assumptions_of(problem: Problem) -> dict[str, Any]:
         "hardware": w.hardware.model_dump(),
         "precision": w.precision.model_dump(),
         "serving": w.serving.model_dump(),
-        "hours_per_month": 730,
+        "hours_per_month": HOURS_PER_MONTH,
     }
     if problem.measured is not None:
         return found | {"capacities": "measured; loads of different classes add up as fractions"}
@@ -49,7 +51,6 @@ def assumptions_of(problem: Problem) -> dict[str, Any]:
 def warnings_of(
     problem: Problem,
     fleet: Fleet | None,
-    as_of: dt.date | None,
     classes: Sequence[dict[str, Any]] = (),
 ) -> tuple[str, ...]:
     """Return what the reader should know before buying."""
@@ -59,14 +60,14 @@ def warnings_of(
         found.append(f"the mix misses a target of {', '.join(late)}; the plan is not proven")
     if fleet is None:
         return tuple(found)
-    cutoff = (as_of or dt.date.today()) - dt.timedelta(days=STALE_DAYS)
-    for o in fleet.nodes:
-        offer = fleet.instance.offers[o]
-        if offer.observed_at < cutoff:
-            found.append(
-                f"the price of {offer.offer_id} was observed on {offer.observed_at}, more than "
-                f"{STALE_DAYS} days ago: check it before you buy"
-            )
+    bought = {fleet.instance.offers[o]: nodes for o, nodes in fleet.nodes.items()}
+    cutoff = problem.as_of - dt.timedelta(days=STALE_DAYS)
+    stale = [o for o in bought if o.observed_at < cutoff]
+    if stale:
+        found.append(_stale(stale))
+    for offer, nodes in bought.items():
+        if offer.term_months is not None:
+            found.append(_committed(offer, nodes))
         if offer.interruptible:
             found.append(f"{offer.offer_id} can be interrupted; no headroom is planned for it")
     tight = sorted({c.shape.accelerator.name for c in _tightened(fleet)})
@@ -85,6 +86,33 @@ def warnings_of(
             f"some figures of {', '.join(unverified)} are unverified (see 'minfleet catalog show')"
         )
     return tuple(found)
+
+
+def _stale(offers: Sequence[Offer]) -> str:
+    """Say in one sentence which prices are old; `purchases` has the day of each."""
+    oldest = min(o.observed_at for o in offers)
+    names = [o.offer_id for o in offers]
+    if len(names) == 1:
+        return (
+            f"the price of {names[0]} was observed on {oldest}, more than {STALE_DAYS} days ago: "
+            "check it before you buy"
+        )
+    if len(names) > NAMED + 1:
+        names = [*names[:NAMED], f"{len(names) - NAMED} more"]
+    return (
+        f"the prices of {', '.join(names[:-1])} and {names[-1]} were observed more than "
+        f"{STALE_DAYS} days ago, the oldest on {oldest}: check them before you buy"
+    )
+
+
+def _committed(offer: Offer, nodes: int) -> str:
+    months = f"{offer.term_months} month{'s' if offer.term_months != 1 else ''}"
+    if not offer.upfront_usd:
+        return f"{offer.offer_id} is committed for {months}: it is paid for whether used or not"
+    return (
+        f"{offer.offer_id} is committed for {months}: ${offer.upfront_usd * nodes:,.2f} upfront "
+        "is spread over the term"
+    )
 
 
 def _tightened(fleet: Fleet) -> list[Any]:

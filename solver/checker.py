@@ -7,6 +7,7 @@ evaluated anew by the performance model, for each pool's own configuration.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from data.catalog import Catalog
 from data.coefficients import CoefficientTable
 from data.errors import MinfleetError, PlanError
 from model.admission import ROLES
+from solver.certified import certificate_findings
 from solver.demand import demands_of
 from solver.layouts import quality_loss_pct
 from solver.market import allowed_accelerators
@@ -95,6 +97,7 @@ class PlanChecker:
                 yield from PoolChecker(self, pool).findings()
             yield from self._quality()
             yield from stated_figures(self.document, self.workload, self.offers)
+            yield from certificate_findings(self.document)
         except MinfleetError:
             raise
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -143,7 +146,7 @@ class PlanChecker:
                 yield f"offer {item['offer_id']!r} is not in the catalogue"
                 continue
             price = Fraction(offer.price_per_node_hour_usd)
-            total += price * item["nodes"]
+            total += Fraction(offer.hourly_usd) * item["nodes"]
             quoted = item["price_per_node_hour_usd"]
             yield unless(
                 quoted == float(price),
@@ -155,6 +158,8 @@ class PlanChecker:
                 f"{offer.offer_id}: {item['nodes']} nodes are more than its stock of {offer.stock}",
             )
             yield self._filters(item["offer_id"])
+            day = dt.date.fromisoformat(self.document["catalog"]["as_of"])
+            yield unless(offer.on_sale(day), f"{offer.offer_id} is not on sale on {day}")
         stated = self.document["cost_per_hour_usd"]
         yield unless(
             stated == float(total), f"the purchases cost ${float(total)} an hour, not ${stated}"

@@ -25,6 +25,7 @@ from model.traffic import RequestClass
 from solver.assemble import prediction_document, rounded
 from solver.demand import load_architecture
 from solver.layouts import quality_loss_pct
+from solver.remarks import remarks_on
 from solver.role_limits import pool_limits
 
 
@@ -64,6 +65,24 @@ class Request:
 
 
 @dataclass(frozen=True)
+class MissedTarget:
+    """A target that even an idle replica misses.
+
+    Attributes
+    ----------
+    limit
+        ``ttft_ms``, ``tpot_ms`` or ``e2e_ms``.
+    value_ms, target_ms
+        What the idle replica reaches, and the target; of a prefill or decode replica the part
+        of it that is its own, 0 where moving the KV cache uses it up.
+    """
+
+    limit: str
+    value_ms: float
+    target_ms: float
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What one replica does.
 
@@ -77,6 +96,10 @@ class Estimate:
         Part → milliseconds of prefilling one prompt on an idle replica.
     admissible_rps
         Most requests/s within the targets (0: even an idle replica misses one).
+    missed
+        The targets that even an idle replica misses.
+    remarks
+        What a plan would not do like this, or the model counts only roughly.
     """
 
     request: Request
@@ -92,6 +115,8 @@ class Estimate:
     prefill_ms: dict[str, float]
     admissible_rps: float
     prediction: Prediction | None
+    missed: tuple[MissedTarget, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the estimate ready for JSON; `predicted` is as in a plan document."""
@@ -112,6 +137,11 @@ class Estimate:
             "idle_step_ms": None if self.idle_step is None else step_ms(self.idle_step),
             "step_ms": None if p is None else step_ms(p.step),
             "admissible_rps": rounded(self.admissible_rps),
+            "missed": [
+                {"limit": m.limit, "value_ms": rounded(m.value_ms), "target_ms": m.target_ms}
+                for m in self.missed
+            ],
+            "remarks": list(self.remarks),
             "predicted": None if p is None else prediction_document(p),
         }
 
@@ -147,10 +177,11 @@ def estimate_replica(request: Request) -> Estimate:
     r = deployment.replicas()
     cls = _class(request)
     rate, idle, prediction = 0.0, None, None
+    missed: tuple[MissedTarget, ...] = ()
     tokens = request.isl + request.osl
     fits = bool(r.kv_budget_bytes[0] >= kv_bytes(r, tokens)[0])
     if fits:
-        rate = _admissible(r, cls, request)
+        rate, missed = _admissible(r, cls, request)
         idle = decode_terms(r, np.ones(1), request.isl + request.osl / 2)
         load = request.rate_rps if request.rate_rps is not None else rate
         if load > 0:
@@ -169,6 +200,8 @@ def estimate_replica(request: Request) -> Estimate:
         prefill_ms=_prefill(r, cls),
         admissible_rps=rate,
         prediction=prediction,
+        missed=missed,
+        remarks=remarks_on(architecture, shape),
     )
 
 
@@ -195,6 +228,11 @@ def _configuration(request: Request) -> tuple[Architecture, Shape]:
         )
     if request.ep not in (1, request.tp) or (request.ep > 1 and not architecture.moe_layers):
         raise InputError("ep: must be 1, or for a mixture-of-experts model the TP degree.")
+    if request.ep > 1 and architecture.routing[0] % request.ep:
+        raise InputError(
+            f"ep: {request.ep} does not divide the {architecture.routing[0]} experts of "
+            f"{architecture.name}."
+        )
     if request.pp > architecture.layers:
         raise InputError(f"pp: {request.pp} stages are more than {architecture.layers} layers.")
     if (request.cross_node or request.role != "aggregated") and not request.network_gbps:
@@ -230,10 +268,26 @@ def _class(request: Request) -> RequestClass:
     )
 
 
-def _admissible(r: Replicas, cls: RequestClass, request: Request) -> float:
+def _admissible(
+    r: Replicas, cls: RequestClass, request: Request
+) -> tuple[float, tuple[MissedTarget, ...]]:
+    """Return the admissible rate, and where it is 0 the targets that an idle replica misses."""
     bandwidth = np.array([request.network_gbps / 8 * 1e9])
     limits: Limits = pool_limits([cls], r, bandwidth, request.role, request.max_utilization)
-    return float(admissible(r, [cls], limits, request.role).rate_rps[0, 0])
+    found = admissible(r, [cls], limits, request.role)
+    rate = float(found.rate_rps[0, 0])
+    pairs = (
+        ("ttft_ms", found.ttft_tail_s, limits.ttft_s),
+        ("tpot_ms", found.tpot_tail_s, limits.tpot_s),
+        ("e2e_ms", found.e2e_tail_s, limits.e2e_s),
+    )
+    missed = tuple(
+        MissedTarget(name, float(value[0, 0, 0]) * 1e3, float(round(target * 1e3, 4)))
+        for name, value, limit in pairs
+        for target in [float(limit[0, 0])]
+        if rate == 0 and value[0, 0, 0] > target
+    )
+    return rate, missed
 
 
 def _memory(r: Replicas) -> dict[str, float]:

@@ -44,9 +44,7 @@ class Fleet:
     def cost_usd(self) -> Decimal:
         """Cost an hour, exact."""
         prices = self.instance.offers
-        return sum(
-            (prices[o].price_per_node_hour_usd * n for o, n in self.nodes.items()), Decimal(0)
-        )
+        return sum((prices[o].hourly_usd * n for o, n in self.nodes.items()), Decimal(0))
 
     @property
     def gpus(self) -> int:
@@ -125,9 +123,10 @@ def cheapest_fleet(
         if not np.isfinite(prices.class_usd).all():
             return _nothing_cheaper(instance, known_usd, known_usd)
     if len(instance.candidates) * len(instance.class_names) <= SMALL:
+        screening = time.perf_counter() - begin
         last = _attempt(instance.rated(), gap, time_limit_s)
-        floor = max(last.result.bound, prices.bound_usd)
-        return _solved(last, floor, {"solve": time.perf_counter() - begin}, gap)
+        seconds = {"screening": screening, "solve": time.perf_counter() - begin - screening}
+        return _solved(last, max(last.result.bound, prices.bound_usd), seconds, gap)
     few = promising(instance, prices)
     program = compile_program(few)
     multipliers = stock_multipliers(few, program)

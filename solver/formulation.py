@@ -79,7 +79,7 @@ def define_variables(model: Model, instance: Instance) -> None:
 
 def define_cost(model: Model, instance: Instance) -> None:
     """Min Σ_o p_o·m_o."""
-    prices = [float(o.price_per_node_hour_usd) for o in instance.offers]
+    prices = [float(o.hourly_usd) for o in instance.offers]
     model.cost = pyo.Objective(expr=pyo.quicksum(prices[o] * model.m[o] for o in model.m))
 
 

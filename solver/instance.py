@@ -214,7 +214,7 @@ class Instance:
                 most = sum(self.most_replicas(c) for c in group)
                 need += -(-most * key.groups // per_node)
         if self.ceilings is not None:
-            affordable = self.ceilings.cost_usd / float(offer.price_per_node_hour_usd)
+            affordable = self.ceilings.cost_usd / float(offer.hourly_usd)
             need = min(need, int(affordable * (1 + 1e-9)))
         need = max(need, offer.min_nodes)
         return need if offer.stock is None else min(need, offer.stock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,9 +54,28 @@ def location_of(offer: Offer) -> Location:
 
 
 def allowed_offers(
+    catalog: Catalog, hardware: Hardware, *, strict: bool = True, as_of: dt.date | None = None
+) -> tuple[Offer, ...]:
+    """Return the offers that pass the filters of ``hardware`` and are on sale.
+
+    Parameters
+    ----------
+    as_of
+        Day on which they are to be rented; None for today.
+
+    Raises
+    ------
+    UnknownNameError
+        If a filter names an accelerator, provider or region that nothing is called.
+    """
+    day = as_of or dt.date.today()
+    return tuple(o for o in filtered_offers(catalog, hardware, strict=strict) if o.on_sale(day))
+
+
+def filtered_offers(
     catalog: Catalog, hardware: Hardware, *, strict: bool = True
 ) -> tuple[Offer, ...]:
-    """Return the offers that pass the filters of ``hardware``.
+    """Return the offers that pass the filters of ``hardware``, on sale or not.
 
     Raises
     ------
@@ -127,7 +147,7 @@ def open_market(offers: Iterable[Offer], *, pair_locations: bool, prune: bool = 
     """
     offers = sorted(
         offers,
-        key=lambda o: (o.accelerator, o.gpus_per_node, o.price_per_node_hour_usd, o.offer_id),
+        key=lambda o: (o.accelerator, o.gpus_per_node, o.hourly_usd, o.offer_id),
     )
     if not prune:
         locations = _pairable(offers) if pair_locations else ()
@@ -161,7 +181,7 @@ def pipeline_gbps(offer: Offer) -> float:
 
 def _replaces(better: Offer, worse: Offer) -> bool:
     return (
-        better.price_per_node_hour_usd <= worse.price_per_node_hour_usd
+        better.hourly_usd <= worse.hourly_usd
         and better.stock is None
         and better.min_nodes <= worse.min_nodes
         and pipeline_gbps(better) >= pipeline_gbps(worse)

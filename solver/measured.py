@@ -53,9 +53,18 @@ def load_measured(path: str | Path) -> tuple[MeasuredCapacity, ...]:
 
 
 def measured_candidates(
-    workload: Workload, catalog: Catalog, measured: tuple[MeasuredCapacity, ...]
+    workload: Workload,
+    catalog: Catalog,
+    measured: tuple[MeasuredCapacity, ...],
+    *,
+    as_of: dt.date | None = None,
 ) -> tuple[tuple[Candidate, ...], Search]:
     """Return one candidate for each accelerator and replica size that was measured.
+
+    Parameters
+    ----------
+    as_of
+        Day on which offers must be on sale; None for today.
 
     Raises
     ------
@@ -65,7 +74,8 @@ def measured_candidates(
         If a replica size is not a power of two (replicas could then not share nodes safely).
     """
     names = [c.name for c in workload.classes]
-    offered = {o.accelerator for o in allowed_offers(catalog, workload.hardware, strict=False)}
+    hardware = workload.hardware
+    offered = {o.accelerator for o in allowed_offers(catalog, hardware, strict=False, as_of=as_of)}
     by_replica: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
     for item in measured:
         if item.class_name not in names:

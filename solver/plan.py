@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SCHEMA = "minfleet/plan/v1"
+from data.offers import HOURS_PER_MONTH
 
-HOURS_PER_MONTH = 730
+SCHEMA = "minfleet/plan/v1"
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,29 @@ class Pool:
 
 @dataclass(frozen=True)
 class Purchase:
-    """Nodes of one offer."""
+    """Nodes of one offer.
+
+    Attributes
+    ----------
+    price_per_node_hour_usd
+        Price of one node as listed, without what is paid upfront.
+    upfront_usd
+        Paid in advance for all of them; 0 for nothing.
+    term_months
+        Length of the commitment; None for none.
+    cost_per_hour_usd
+        Price of all of them and their part of the upfront payment, spread over the term.
+    observed_at
+        Day on which the price was seen (ISO).
+    """
 
     offer_id: str
     nodes: int
     price_per_node_hour_usd: float
+    upfront_usd: float
+    term_months: int | None
     cost_per_hour_usd: float
+    observed_at: str
 
 
 @dataclass(frozen=True)

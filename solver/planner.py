@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,8 +69,6 @@ class Options:
         Whether CP-SAT is asked for an independent bound.
     prune
         If False, nothing is dropped before the program is solved (for tests).
-    as_of
-        Date that prices are judged stale against; None for today.
     """
 
     gap: float = 1e-4
@@ -78,7 +76,6 @@ class Options:
     explain: Explain = "auto"
     second_engine: bool = True
     prune: bool = True
-    as_of: dt.date | None = None
 
 
 def plan(
@@ -113,8 +110,11 @@ def plan(
         Measured capacities (or their CSV) in place of the performance model.
     explain
         See `Options`; True stands for ``auto``, False for ``none``.
-    second_engine, prune, as_of
+    second_engine, prune
         See `Options`.
+    as_of
+        Day of the plan: offers must be on sale then, and the age of prices is counted to it;
+        None for today.
     progress
         Called with the name of each stage as it begins.
 
@@ -129,7 +129,7 @@ def plan(
         measured = load_measured(measured)
     if isinstance(explain, bool):
         explain = "auto" if explain else "none"
-    options = Options(gap, time_limit_s, explain, second_engine, prune, as_of)
+    options = Options(gap, time_limit_s, explain, second_engine, prune)
     progress("evaluating candidates")
     problem = build_problem(
         workload,
@@ -137,6 +137,7 @@ def plan(
         coefficients or shipped_coefficients(),
         measured=measured,
         prune=prune,
+        as_of=as_of,
     )
     progress("solving")
     problem, solved, predicted = _solve(problem, options)
@@ -193,6 +194,8 @@ def _certificate(
     problem: Problem, solved: Solved, options: Options, document: dict[str, Any] | None
 ) -> dict[str, Any]:
     result = solved.result
+    if solved.fleet is not None:  # nodes of the engine's solution that hold nothing are not bought
+        result = replace(result, objective=float(solved.fleet.cost_usd))
     certificate: dict[str, Any] = {
         "engine": result.engine,
         "objective": result.objective,
@@ -276,9 +279,11 @@ def _search(problem: Problem, solved: Solved, seconds: dict[str, float]) -> dict
     }
 
 
-def _catalog(catalog: Catalog) -> dict[str, Any]:
+def _catalog(problem: Problem) -> dict[str, Any]:
+    catalog = problem.catalog
     return {
         "id": catalog.id,
+        "as_of": problem.as_of.isoformat(),
         "observed_at": {k: v.isoformat() for k, v in catalog.observed_at.items()},
         "offers": len(catalog.offers),
     }
@@ -294,13 +299,13 @@ def _without_fleet(problem: Problem, solved: Solved, options: Options, progress:
     return Plan(
         status="infeasible" if infeasible else "unknown",
         workload=problem.workload.to_dict(),
-        catalog=_catalog(problem.catalog),
+        catalog=_catalog(problem),
         certificate=_certificate(problem, solved, options, None),
         search=_search(problem, solved, {"explain": time.perf_counter() - begin}),
         why_not=why_not(problem, None) if options.explain != "none" else (),
         infeasibility=explanation,
         assumptions=assumptions_of(problem),
-        warnings=warnings_of(problem, None, options.as_of),
+        warnings=warnings_of(problem, None),
     )
 
 
@@ -318,7 +323,7 @@ def _with_fleet(
     bare = Plan(
         status="feasible",
         workload=problem.workload.to_dict(),
-        catalog=_catalog(problem.catalog),
+        catalog=_catalog(problem),
         cost_per_hour_usd=cost,
         gpus=fleet.gpus,
         gpus_idle=fleet.gpus - sum(p.gpus for p in pools),
@@ -368,6 +373,6 @@ def _with_fleet(
             "why_not": left_out,
             "alternatives": others,
             "assumptions": assumptions_of(problem),
-            "warnings": warnings_of(problem, fleet, options.as_of, classes),
+            "warnings": warnings_of(problem, fleet, classes),
         }
     )

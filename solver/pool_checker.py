@@ -198,6 +198,9 @@ class PoolChecker:
         classes, rates = self._requests()
         network = np.array([pool["network_bytes_per_s"]])
         most = link_rps(self.deployment().replicas(), classes, network)[0]
+        if not (most > 0).all():
+            yield f"{self.name}: its network carries no KV cache"
+            return
         load = sum(r / m for r, m in zip(rates, most, strict=True))
         yield unless(
             load <= 1 + 1e-6, f"{self.name}: its KV takes {load:.2f} of what its network carries"

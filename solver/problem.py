@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable
 from data.errors import WorkloadError
+from data.offers import Offer
 from model.predict import Deployment
 from solver.candidates import Candidate, CandidateKey, Rater, Search
 from solver.demand import Demand, demands_of
 from solver.instance import Caps, Instance
-from solver.market import allowed_offers, open_market
+from solver.market import allowed_offers, filtered_offers, open_market
 from solver.measured import MeasuredCapacity, measured_candidates
 from solver.search import CandidateSearch
 from solver.workload import Workload
@@ -28,7 +30,9 @@ class Problem:
     demands
         The classes by model; empty when capacities are measured.
     considered_offers
-        Offers that pass the workload's filters.
+        Offers that pass the workload's filters and are on sale.
+    as_of
+        Day on which offers must be on sale, and that the age of prices is counted to.
     seconds
         Wall time of each stage so far.
     """
@@ -40,6 +44,7 @@ class Problem:
     demands: tuple[Demand, ...]
     search: Search
     considered_offers: int
+    as_of: dt.date
     measured: tuple[MeasuredCapacity, ...] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -67,6 +72,7 @@ def build_problem(
     *,
     measured: tuple[MeasuredCapacity, ...] | None = None,
     prune: bool = True,
+    as_of: dt.date | None = None,
 ) -> Problem:
     """Evaluate every candidate of a workload over a catalogue.
 
@@ -76,17 +82,21 @@ def build_problem(
         Measured capacities that stand in for the performance model.
     prune
         If False, neither offers nor candidates are dropped as dominated.
+    as_of
+        Day on which offers must be on sale; None for today.
 
     Raises
     ------
     InputError
-        If the workload names something unknown, or filters leave no offer.
+        If the workload names something unknown, or no offer passes its filters and is on sale.
     """
     begin = time.perf_counter()
     strict = measured is None
-    offers = allowed_offers(catalog, workload.hardware, strict=strict)
+    day = as_of or dt.date.today()
+    offers = allowed_offers(catalog, workload.hardware, strict=strict, as_of=day)
     if not offers:
-        raise WorkloadError(_nothing_left(workload))
+        unsold = filtered_offers(catalog, workload.hardware, strict=strict)
+        raise WorkloadError(_not_on_sale(unsold, day) if unsold else _nothing_left(workload))
     pair = workload.serving.disaggregation != "off" and measured is None
     market = open_market(offers, pair_locations=pair, prune=prune)
     demands = demands_of(workload) if measured is None else ()
@@ -98,7 +108,7 @@ def build_problem(
         candidates = evaluated.prospects() if prune else evaluated.everything()
         rater, figures = evaluated, search.search
     else:
-        candidates, figures = measured_candidates(workload, catalog, measured)
+        candidates, figures = measured_candidates(workload, catalog, measured, as_of=day)
         rater = None
     hardware = workload.hardware
     instance = Instance(
@@ -122,6 +132,7 @@ def build_problem(
         demands=demands,
         search=figures,
         considered_offers=market.considered,
+        as_of=day,
         measured=measured,
         seconds={"market": opened - begin, "candidates": time.perf_counter() - opened},
     )
@@ -134,6 +145,20 @@ def _nothing_left(workload: Workload) -> str:
         if getattr(workload.hardware, name) is not None
     ]
     return f"no offer of the catalogue passes {', '.join(set_filters)} together; widen one of them."
+
+
+def _not_on_sale(offers: tuple[Offer, ...], day: dt.date) -> str:
+    """Say that the filters leave offers, all of them outside their dates."""
+    ended = [o.available_until for o in offers if o.available_until and o.available_until < day]
+    begins = [o.available_from for o in offers if o.available_from and o.available_from > day]
+    when = [
+        *([f"the last ended on {max(ended)}"] if ended else []),
+        *([f"the next begins on {min(begins)}"] if begins else []),
+    ]
+    return (
+        f"no offer that passes the filters of hardware is on sale on {day} "
+        f"({' and '.join(when)}); add an offer, or correct available_from and available_until."
+    )
 
 
 def tightened(problem: Problem, factors: Mapping[CandidateKey, float]) -> Problem:

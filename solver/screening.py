@@ -78,9 +78,7 @@ def fractional_prices(instance: Instance, multipliers: Mapping[int, float] | Non
         σ_o ≥ 0 of offers (by position) with limited stock.
     """
     raised = multipliers or {}
-    price = [
-        float(o.price_per_node_hour_usd) + raised.get(i, 0.0) for i, o in enumerate(instance.offers)
-    ]
+    price = [float(o.hourly_usd) + raised.get(i, 0.0) for i, o in enumerate(instance.offers)]
     codes, firsts = np.unique(instance.host_codes, return_index=True)
     keys = [instance.candidates[i].host for i in firsts]
     fitting = [instance.fitting(key) for key in keys]

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from data.offers import Offer
+from data.offers import HOURS_PER_MONTH, Offer
 from solver.assemble import rounded
 from solver.demand import merged_sla
-from solver.plan import HOURS_PER_MONTH
 from solver.pool_checker import Finding, unless
 from solver.workload import LengthSpec, Workload
 
@@ -23,7 +22,7 @@ def stated_figures(
 ) -> Iterator[Finding]:
     """Compare every figure that a document derives with what it is derived from."""
     yield from _totals(document, workload)
-    yield from _purchases(document)
+    yield from _purchases(document, offers)
     used: dict[str, int] = defaultdict(int)
     for pool in document["pools"]:
         used[pool["offer_id"]] += pool["replicas"] * pool["tp"] * pool["pp"]
@@ -66,12 +65,27 @@ def _totals(document: Document, workload: Workload) -> Iterator[Finding]:
     yield _same("the cost of a million output tokens", stated, again)
 
 
-def _purchases(document: Document) -> Iterator[Finding]:
+def _purchases(document: Document, offers: Mapping[str, Offer]) -> Iterator[Finding]:
     names = [p["offer_id"] for p in document["purchases"]]
     yield unless(len(set(names)) == len(names), "an offer is bought in two purchases")
     for item in document["purchases"]:
+        offer = offers.get(item["offer_id"])
+        if offer is None:
+            continue
+        name, term = offer.offer_id, offer.term_months
+        upfront = float((offer.upfront_usd or 0) * item["nodes"])
+        yield _same(f"{name}: what is paid upfront", item["upfront_usd"], upfront)
+        yield unless(
+            item["term_months"] == term,
+            f"{name}: its term_months is {term}, not {item['term_months']}",
+        )
+        yield unless(
+            item["observed_at"] == offer.observed_at.isoformat(),
+            f"{name}: its price was observed on {offer.observed_at}, not {item['observed_at']}",
+        )
         bill = item["price_per_node_hour_usd"] * item["nodes"]
-        yield _same(f"the purchase of {item['offer_id']}", item["cost_per_hour_usd"], bill)
+        bill += upfront / (term * HOURS_PER_MONTH) if upfront and term else 0.0
+        yield _same(f"the purchase of {name}", item["cost_per_hour_usd"], bill)
 
 
 def _pool(pool: Document, offer: Offer, workload: Workload, bought: int) -> Iterator[Finding]:

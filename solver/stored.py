@@ -21,20 +21,35 @@ def read_plan(path: Path) -> dict[str, Any]:
     InputError
         If the file is not a plan document, or its plan has no fleet to check.
     """
-    text = read_text(path, "plan")
+    return parse_plan(read_text(path, "plan"), str(path))
+
+
+def parse_plan(text: str, place: str) -> dict[str, Any]:
+    """Return the plan document that `text` holds, with a fleet in it.
+
+    Parameters
+    ----------
+    place
+        Name of the file, for error messages.
+
+    Raises
+    ------
+    InputError
+        If the text is not a plan document, or its plan has no fleet to check.
+    """
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(
-            f"{path}, line {error.lineno}: not valid JSON ({error.msg}); is the file cut short?"
+            f"{place}, line {error.lineno}: not valid JSON ({error.msg}); is the file cut short?"
         ) from None
     except RecursionError:
-        raise InputError(f"{path}: nested too deeply to be a plan.") from None
+        raise InputError(f"{place}: nested too deeply to be a plan.") from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise InputError(f"{path}: is not a plan document (schema {SCHEMA!r} is missing).")
+        raise InputError(f"{place}: is not a plan document (schema {SCHEMA!r} is missing).")
     missing = [k for k in REQUIRED if k not in document]
     if missing:
-        raise InputError(f"{path}: the plan document lacks {missing[0]!r}.")
+        raise InputError(f"{place}: the plan document lacks {missing[0]!r}.")
     if not document["pools"]:
-        raise InputError(f"{path}: the plan is {document['status']}; it has no fleet to check.")
+        raise InputError(f"{place}: the plan is {document['status']}; it has no fleet to check.")
     return document

@@ -234,8 +234,13 @@ class Workload(_Strict):
         """Return the workload with every default filled in, ready for JSON.
 
         Of a traced workload these are the classes that its trace became, without the trace.
+        Targets that a class leaves to the workload stay left out: a null would lift them.
         """
-        return self.model_dump(mode="json", by_alias=True) | {"trace": None}
+        document = self.model_dump(mode="json", by_alias=True) | {"trace": None}
+        for spec, entry in zip(self.classes, document["classes"], strict=True):
+            if spec.sla is not None:
+                entry["sla"] = spec.sla.model_dump(mode="json", exclude_unset=True)
+        return document
 
 
 def _kind(value: object) -> str:

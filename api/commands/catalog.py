@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +22,29 @@ FILE = click.Path(path_type=Path)
 PRICING = ("on_demand", "spot", "committed")
 
 
+def _only(name: str, what: str) -> Callable[[Command], Command]:
+    """Return a filter by name."""
+    return click.option(
+        f"--{name}", multiple=True, metavar="NAME", help=f"Only {what}. May be repeated."
+    )
+
+
 def offer_filters(command: Command) -> Command:
     """Add the options that narrow offers down; `matching` applies them."""
     for add in (
         click.option(
             "--max-price", type=float, metavar="USD", help="Most dollars an accelerator-hour."
         ),
-        click.option("--pricing", multiple=True, type=click.Choice(PRICING)),
-        click.option("--vendor", multiple=True, metavar="NAME", help="May be repeated."),
-        click.option("--accelerator", multiple=True, metavar="NAME", help="May be repeated."),
-        click.option("--region", multiple=True, metavar="NAME", help="May be repeated."),
-        click.option("--provider", multiple=True, metavar="NAME", help="May be repeated."),
+        click.option(
+            "--pricing",
+            multiple=True,
+            type=click.Choice(PRICING),
+            help="Only offers priced like this. May be repeated.",
+        ),
+        _only("vendor", "accelerators of this vendor"),
+        _only("accelerator", "this accelerator, by name or alias"),
+        _only("region", "offers in this region"),
+        _only("provider", "offers of this provider"),
     ):
         command = add(command)
     return command
@@ -249,7 +261,13 @@ def check(file: Path | None, files: CatalogFiles, as_of: str | None, as_json: bo
 
 @catalog.command("import")
 @click.argument("file", type=FILE)
-@click.option("--format", "kind", type=click.Choice(("csv", "skypilot")), required=True)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(("csv", "skypilot")),
+    required=True,
+    help="What FILE is: offers in minfleet's own columns, or a SkyPilot list.",
+)
 @click.option("--provider", metavar="NAME", help="Cloud of a SkyPilot list.")
 @click.option("--observed-at", metavar="DATE", help="Day a SkyPilot list was fetched.")
 @click.option("--source", metavar="TEXT", help="Who published a SkyPilot list.")

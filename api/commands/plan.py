@@ -15,7 +15,7 @@ EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
 
 
 @click.command()
-@click.argument("workload", type=click.Path(path_type=Path))
+@click.argument("workload", type=click.Path())
 @catalog_options
 @click.option(
     "--measured",
@@ -66,7 +66,7 @@ EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
     help="Write the program for another solver.",
 )
 def plan(
-    workload: Path,
+    workload: str,
     files: CatalogFiles,
     measured: Path | None,
     coefficients: Path | None,
@@ -78,14 +78,17 @@ def plan(
     out: Path | None,
     export: Path | None,
 ) -> None:
-    """Find the cheapest fleet that serves WORKLOAD (YAML or JSON) within its targets."""
+    """Find the cheapest fleet that serves WORKLOAD (YAML or JSON) within its targets.
+
+    WORKLOAD - reads stdin; its relative paths start from the current folder.
+    """
     from api.output_plan import show_plan
     from api.progress import stages
+    from api.read import load_workload, place_of
     from api.write import check_writable, write_atomically
     from solver.planner import plan as find
-    from solver.workload import Workload
 
-    wanted = Workload.load(workload)
+    wanted = load_workload(workload)
     catalog = files.load(strict=measured is None)
     if out is not None:
         check_writable(out)
@@ -110,7 +113,7 @@ def plan(
     if as_json:
         click.echo(answer.to_json())
     else:
-        show_plan(answer, str(workload))
+        show_plan(answer, place_of(workload), explain=explain)
     failed = (answer.certificate.get("check") or {}).get("passed") is False
     if answer.status == "infeasible" or failed:
         sys.exit(EXIT_INFEASIBLE)

@@ -8,16 +8,16 @@ from pathlib import Path
 import click
 
 from api.catalog_options import CatalogFiles, catalog_options
-from api.output import json_option, print_json
+from api.output import found_and_bound, json_option, print_json
 
 
 @click.command()
-@click.argument("plan", type=click.Path(path_type=Path))
+@click.argument("plan", type=click.Path())
 @click.option(
     "--workload",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="FILE",
-    help="Workload to check against; the one stored in the plan by default.",
+    help="Workload to check against (- for stdin); the one stored in the plan by default.",
 )
 @catalog_options
 @click.option(
@@ -34,25 +34,33 @@ from api.output import json_option, print_json
 )
 @json_option
 def verify(
-    plan: Path,
-    workload: Path | None,
+    plan: str,
+    workload: str | None,
     files: CatalogFiles,
     measured: Path | None,
     coefficients: Path | None,
     as_json: bool,
 ) -> None:
-    """Re-check PLAN.json against its workload and catalogue: costs, limits, loads, figures."""
+    """Re-check a plan document against its workload and catalogue: costs, limits, loads, proof.
+
+    PLAN is the file that 'minfleet plan --out' wrote, or - for stdin.
+    """
+    from api.read import STDIN, load_plan, load_workload, place_of
     from data.coefficients import load_coefficients, shipped_coefficients
+    from data.errors import InputError
     from solver.checker import PlanChecker
     from solver.measured import load_measured
-    from solver.stored import read_plan
     from solver.workload import Workload
 
-    document = read_plan(plan)
+    if plan == workload == STDIN:
+        raise InputError("PLAN and --workload cannot both be stdin; give a file for one of them.")
+    document, place = load_plan(plan), place_of(plan)
     wanted = (
-        Workload.load(workload)
-        if workload
-        else Workload.parse(document["workload"], place=f"{plan}: workload", folder=plan.parent)
+        load_workload(workload)
+        if workload is not None
+        else Workload.parse(
+            document["workload"], place=f"{place}: workload", folder=Path(plan).parent
+        )
     )
     catalog = files.load(strict=measured is None)
     check = PlanChecker(
@@ -74,13 +82,13 @@ def verify(
             }
         )
     else:
-        _show(plan, document, check.passed, check.rows_checked, check.failures, same)
+        _show(place, document, check.passed, check.rows_checked, check.failures, same)
     if not check.passed:
         sys.exit(1)
 
 
 def _show(
-    plan: Path,
+    place: str,
     document: dict[str, object],
     passed: bool,
     rows: int,
@@ -88,14 +96,12 @@ def _show(
     same: bool,
 ) -> None:
     verdict = "holds" if passed else f"does not hold ({len(failures)} of {rows} conditions)"
-    click.echo(f"{plan}: the plan {verdict}; {rows} conditions checked.")
+    click.echo(f"{place}: the plan {verdict}; {rows} conditions checked.")
     for sentence in failures:
         click.echo(f"  - {sentence}")
     if not same:
         click.echo("The catalogue is not the one the plan was made with; prices were compared.")
     certificate = document.get("certificate")
-    if passed and isinstance(certificate, dict):
-        click.echo(
-            f"Stored proof: ${certificate.get('objective')} an hour, nothing below "
-            f"${certificate.get('bound')} (not re-proven here; 'minfleet plan' does)."
-        )
+    if passed and isinstance(certificate, dict) and certificate.get("objective") is not None:
+        click.echo(f"Stored proof: {found_and_bound(certificate)}.")
+        click.echo("It was not re-proven here; 'minfleet plan' does that.")

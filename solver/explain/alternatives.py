@@ -10,6 +10,7 @@ import numpy as np
 
 from data.offers import Offer
 from solver.engines.result import Termination
+from solver.explain.alone import costs_alone
 from solver.explain.effort import Effort
 from solver.explain.restrict import restrict
 from solver.fleet import Fleet, cheapest_fleet
@@ -17,6 +18,9 @@ from solver.instance import Instance
 from solver.market import allowed_offers, open_market
 from solver.problem import Problem
 from solver.screening import fractional_prices
+
+LIKELY = 6
+"""Parts of least bound that are looked at where only the likeliest is solved."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +73,31 @@ def alternatives(
 def _cheapest_part(kind: Kind, gap: float, effort: Effort) -> tuple[Fleet | None, str, bool]:
     best: Fleet | None = None
     winner, proven = "", True
+    if not effort.solves:
+        return _likeliest_part(kind, gap, effort)
     for bound, name, part in kind.parts:
         if best is not None and bound >= float(best.cost_usd):
             break
-        if best is not None and not effort.solves:
-            return best, winner, False
-        solved = cheapest_fleet(
-            part, gap=gap, time_limit_s=effort.time_limit_s, quick=not effort.solves
-        )
+        solved = cheapest_fleet(part, gap=gap, time_limit_s=effort.time_limit_s)
         proven &= solved.result.termination in (Termination.GAP_CLOSED, Termination.INFEASIBLE)
         if solved.fleet and (best is None or solved.fleet.cost_usd < best.cost_usd):
             best, winner = solved.fleet, name
     return best, winner, proven
+
+
+def _likeliest_part(kind: Kind, gap: float, effort: Effort) -> tuple[Fleet | None, str, bool]:
+    """Return the first good fleet of the part that looks cheapest and has one."""
+
+    def looks(part: tuple[float, str, Instance]) -> float:
+        bound, _, instance = part
+        alone = [cost for cost, _ in costs_alone(instance).values() if cost is not None]
+        return min(alone, default=2 * bound)
+
+    for _, name, part in sorted(kind.parts[:LIKELY], key=looks):
+        solved = cheapest_fleet(part, gap=gap, time_limit_s=effort.time_limit_s, quick=True)
+        if solved.fleet is not None:
+            return solved.fleet, name, False
+    return None, "", False
 
 
 def _summary(fleet: Fleet) -> list[dict[str, Any]]:
@@ -117,7 +134,10 @@ def _kinds(problem: Problem, fleet: Fleet) -> Iterator[Kind]:
     one = len(providers) == 1
     sentence = "cheapest from another single provider" if one else "cheapest from one provider"
     everything = allowed_offers(
-        problem.catalog, problem.workload.hardware, strict=problem.measured is None
+        problem.catalog,
+        problem.workload.hardware,
+        strict=problem.measured is None,
+        as_of=problem.as_of,
     )
     names = {o.provider for o in everything} - (providers if one else set())
     markets = {
@@ -147,6 +167,6 @@ def _parts(
             continue
         prices = fractional_prices(part)
         if np.isfinite(prices.bound_usd):
-            cheapest = min(float(o.price_per_node_hour_usd) for o in wanted)
+            cheapest = min(float(o.hourly_usd) for o in wanted)
             found.append((max(prices.bound_usd, cheapest), name, part))
     return tuple(sorted(found, key=lambda p: p[:2]))

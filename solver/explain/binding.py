@@ -42,7 +42,9 @@ def _evaluated(workload: Workload) -> Build:
     """Return how to evaluate a relaxed workload anew."""
 
     def build(problem: Problem) -> Instance:
-        return build_problem(workload, problem.catalog, problem.coefficients).instance
+        return build_problem(
+            workload, problem.catalog, problem.coefficients, as_of=problem.as_of
+        ).instance
 
     return build
 

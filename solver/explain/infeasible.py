@@ -180,7 +180,8 @@ def _least_gpus(problem: Problem, gap: float, time_limit_s: float) -> dict[str, 
     """
     instance = problem.instance
     counted = tuple(
-        replace(o, price_per_node_hour_usd=Decimal(o.gpus_per_node)) for o in instance.offers
+        replace(o, price_per_node_hour_usd=Decimal(o.gpus_per_node), upfront_usd=None)
+        for o in instance.offers
     )
     free = replace(instance.caps, max_gpus=None, max_cost_per_hour_usd=None)
     fewest = cheapest_fleet(
@@ -252,7 +253,7 @@ def _least_target(
 
     def attempt(targets: Mapping[str | None, float]) -> Fleet | None:
         changed = _with_targets(problem.workload, name, targets)
-        again = build_problem(changed, problem.catalog, problem.coefficients)
+        again = build_problem(changed, problem.catalog, problem.coefficients, as_of=problem.as_of)
         return _solve(again.instance, gap, time_limit_s)
 
     def at(factor: float) -> Fleet | None:
@@ -381,7 +382,7 @@ def _lifted(
     time_limit_s: float,
 ) -> dict[str, Any] | None:
     try:
-        again = build_problem(workload, problem.catalog, problem.coefficients)
+        again = build_problem(workload, problem.catalog, problem.coefficients, as_of=problem.as_of)
     except InputError:
         return None  # the rest of the filters still leaves no offer: lifting this one is no help
     fleet = _solve(again.instance, gap, time_limit_s)

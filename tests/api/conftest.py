@@ -73,16 +73,20 @@ def workload(write_workload) -> Path:
 
 @pytest.fixture(scope="session")
 def invoke() -> Callable[..., Result]:
-    """Run ``minfleet`` with arguments."""
-    return lambda *arguments: CliRunner().invoke(main, [str(a) for a in arguments])
+    """Run ``minfleet`` with arguments, and text or bytes on stdin."""
+
+    def run(*arguments: object, stdin: str | bytes | None = None) -> Result:
+        return CliRunner().invoke(main, [str(a) for a in arguments], input=stdin)
+
+    return run
 
 
 @pytest.fixture(scope="session")
 def refusal(invoke) -> Callable[..., str]:
     """Return the sentence with which a command refuses its input: status 2, nothing on stdout."""
 
-    def run(*arguments: object) -> str:
-        result = invoke(*arguments)
+    def run(*arguments: object, stdin: str | bytes | None = None) -> str:
+        result = invoke(*arguments, stdin=stdin)
         assert result.exit_code == 2, result.output
         assert result.stdout == ""
         assert "Traceback" not in result.stderr

@@ -230,6 +230,38 @@ def test_an_unknown_command_names_the_nearest(refusal):
     assert "'plan'" in refusal("plann")
 
 
+USAGE: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "unknown option": (("plan", "x", "--jsn"), "(did you mean '--json'?)", "plan --help"),
+    "unknown option of the program": (("--foo",), "'--foo'", "--help"),
+    "unknown command": (("plann",), "(did you mean 'plan'?)", "--help"),
+    "unknown command of a group": (("catalog", "lst"), "(did you mean 'list'?)", "catalog --help"),
+    "no argument": (("verify",), "Missing argument 'PLAN'", "verify --help"),
+    "no option": (("estimate", "x"), "'--accelerator'", "estimate --help"),
+    "no choice": (("catalog", "import", "x"), "csv, skypilot", "catalog import --help"),
+    "another choice": (("estimate", "x", "--accelerator", "y", "--kv", "z"), "'z'", "--help"),
+    "an argument too many": (("plan", "a", "b"), "(b)", "plan --help"),
+    "no value": (("plan", "a", "--gap"), "'--gap'", "plan --help"),
+    "deep in groups": (("stack", "batch", "--rat", "3"), "'--rate'", "stack batch --help"),
+}
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_a_wrong_use_is_one_sentence_that_says_where_the_help_is(refusal, name):
+    arguments, part, path = USAGE[name]
+    sentence = refusal(*arguments)
+    assert sentence.startswith("Error: ")
+    assert part in sentence
+    assert sentence.endswith(f"{path}'.\n")
+    assert sentence.count("\n") == 1
+
+
+def test_a_group_alone_still_shows_its_help(invoke):
+    for group in ((), ("catalog",), ("catalog", "list")):
+        result = invoke(*group)
+        assert result.exit_code == 2
+        assert "Commands:" in result.stderr
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -60,8 +60,62 @@ def test_more_than_it_can_serve_has_no_finite_wait(invoke):
 
 def test_a_target_that_even_an_idle_replica_misses(invoke):
     arguments = (*H100, "--tp", 2, "--weights", "fp8", "--tpot", 1)
-    assert document(invoke, *arguments)["admissible_rps"] == 0
-    assert "Admits nothing" in invoke(*arguments).stdout
+    found = document(invoke, *arguments)
+    assert found["admissible_rps"] == 0
+    (missed,) = found["missed"]
+    assert (missed["limit"], missed["target_ms"]) == ("tpot_ms", 1)
+    idle = found["idle_step_ms"]["total"]
+    assert missed["value_ms"] == pytest.approx(idle, rel=0.2)
+    shown = " ".join(invoke(*arguments).stdout.split())
+    over = f"{missed['value_ms'] - 1:+,.0%}"
+    assert "Admits nothing: at p99 even idle it misses TPOT:" in shown
+    assert f"ms against 1 ms ({over})" in shown
+
+
+def test_a_target_that_is_kept_is_not_missed(invoke):
+    found = document(invoke, *H100, "--tp", 2, "--weights", "fp8")
+    assert (found["missed"], found["remarks"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--role", "prefill", "--network-gbps", 400, "--ttft", 50), "the prefill pool's part"),
+        (("--role", "decode", "--network-gbps", 1), "which moving the KV cache alone uses up"),
+    ],
+)
+def test_a_split_replica_misses_its_part_of_the_target(invoke, arguments, words):
+    here = (*H100, "--tp", 2, "--weights", "fp8", *arguments)
+    assert document(invoke, *here)["missed"][0]["limit"] == "ttft_ms"
+    assert words in " ".join(invoke(*here).stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--tp", 16), ("TP 16 is more than the 8 h100_sxm", "largest node on offer has 8")),
+        (("--tp", 4, "--pp", 4), ("TP 4 × PP 4 needs 16 h100_sxm in one node", "--cross-node")),
+        (("--tp", 2, "--pp", 3), ("PP 3 does not divide the 80 layers", "largest stage holds 27")),
+        (("--tp", 4, "--pp", 4, "--cross-node", "--network-gbps", 400), ()),
+        (("--tp", 8), ()),
+    ],
+)
+def test_what_no_plan_would_run_is_remarked_on(invoke, arguments, words):
+    here = (*H100, "--weights", "fp8", *arguments)
+    remarks = document(invoke, *here)["remarks"]
+    shown = " ".join(invoke(*here).stdout.split())
+    assert len(remarks) == (len(words) if "--pp" not in arguments else bool(words))
+    for word in words:
+        assert word in " ".join(remarks)
+        assert word in shown
+
+
+def test_a_group_beyond_its_link_is_remarked_on(invoke):
+    """PCIe cards have no link to exceed."""
+    found = document(
+        invoke, "estimate", "llama-3.1-8b-instruct", "--accelerator", "l40s", "--tp", 4
+    )
+    assert not [r for r in found["remarks"] if "domain" in r]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +125,7 @@ def test_a_target_that_even_an_idle_replica_misses(invoke):
         (["estimate", "llama-3.1-70b-instruct", "--accelerator", "h100_sx"], "h100_sxm"),
         ([*H100, "--tp", "3"], "does not divide the 64"),
         ([*H100, "--ep", "2"], "ep: must be 1"),
+        ([*H100, "--tp", "128"], "does not divide the 64"),
         ([*H100, "--pp", "0"], "--pp"),
         ([*H100, "--rate", "nan"], "finite"),
         ([*H100, "--ttft", "inf"], "finite"),

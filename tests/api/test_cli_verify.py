@@ -30,7 +30,8 @@ def test_a_plan_of_its_own_holds(check, planned):
     status, found = check()
     assert (status, found["passed"], found["failures"]) == (0, True, [])
     assert found["same_catalog"] is True
-    assert found["rows_checked"] == planned[0]["certificate"]["check"]["rows_checked"]
+    # The certificate itself is checked too, which was not filled in when the plan was made.
+    assert found["rows_checked"] > planned[0]["certificate"]["check"]["rows_checked"]
 
 
 def first(plan: dict[str, Any], list_name: str) -> dict[str, Any]:
@@ -65,6 +66,86 @@ def test_what_was_tampered_with_is_found(check, name):
     assert status == 1
     assert found["passed"] is False
     assert found["failures"]
+
+
+def second(plan: dict[str, Any]) -> dict[str, Any]:
+    return plan["certificate"]["second_engine"]
+
+
+CERTIFICATES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "a bound above the objective": (
+        lambda p: p["certificate"].update(bound=2 * p["certificate"]["objective"], gap=0.0),
+        "is above the objective",
+    ),
+    "another objective": (
+        lambda p: p["certificate"].update(objective=p["certificate"]["objective"] + 1),
+        "but the plan costs",
+    ),
+    "another gap": (lambda p: p["certificate"].update(gap=5e-5), "(objective − bound)/objective"),
+    "no bound": (lambda p: p["certificate"].update(bound=None), "(objective − bound)/objective"),
+    "neither bound nor gap": (
+        lambda p: p["certificate"].update(bound=None, gap=None),
+        "its gap is unknown",
+    ),
+    "an open gap": (
+        lambda p: p["certificate"].update(bound=p["certificate"]["objective"] / 2, gap=0.5),
+        "its gap is 50.000000%, more than the 0.010000% asked for",
+    ),
+    "a check that failed": (
+        lambda p: p["certificate"]["check"].update(passed=False, failures=["wrong"]),
+        "the check stored with it did not pass",
+    ),
+    "no check": (lambda p: p["certificate"].update(check=None), "did not pass"),
+    "a second engine that contradicts": (
+        lambda p: second(p).update(agrees=False),
+        "the second engine contradicts",
+    ),
+    "a second bound above the cost": (
+        lambda p: second(p).update(bound=1e6),
+        "contradicts the objective",
+    ),
+    "a second engine that cannot agree": (
+        lambda p: second(p).update(agrees=True, bound=0.0),
+        "does not close the gap",
+    ),
+    "no objective": (
+        lambda p: p["certificate"].update(objective=None),
+        "no objective is certified",
+    ),
+    "no certificate": (lambda p: p.update(certificate={}), "no objective is certified"),
+    "a status of no fleet": (lambda p: p.update(status="infeasible"), "is not 'infeasible'"),
+}
+
+
+@pytest.mark.parametrize("name", CERTIFICATES)
+def test_a_certificate_that_contradicts_itself_is_found(check, name):
+    change, words = CERTIFICATES[name]
+    status, found = check(change)
+    assert status == 1
+    assert any(words in sentence for sentence in found["failures"]), found["failures"]
+
+
+def test_an_open_gap_that_is_called_feasible_is_no_lie(check):
+    def left_open(plan: dict[str, Any]) -> None:
+        plan["status"] = "feasible"
+        plan["certificate"].update(bound=plan["certificate"]["objective"] / 2, gap=0.5)
+        second(plan).update(agrees=None, bound=0.0)
+
+    assert check(left_open)[0] == 0
+
+
+@pytest.mark.parametrize("field", ["bound", "gap", "gap_asked", "check", "second_engine"])
+def test_a_damaged_certificate_is_told_without_a_traceback(
+    invoke, planned, offers, tmp_path, field
+):
+    document = copy.deepcopy(planned[0])
+    del document["certificate"][field]
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(document))
+    result = invoke("verify", path, "--offers", offers)
+    assert result.exit_code == 1
+    assert field in result.stderr
+    assert "Traceback" not in result.output
 
 
 def test_people_get_a_sentence_for_each_failure(invoke, planned, offers, tmp_path):
@@ -110,6 +191,17 @@ def test_a_measured_plan_is_verified_with_its_measurements(
     worse = tmp_path / "worse.csv"
     worse.write_text(measured.read_text().replace("14", "3").replace("31", "6"))
     assert invoke("verify", path, "--offers", offers, "--measured", worse).exit_code == 1
+
+
+def test_a_class_with_targets_of_its_own_is_verified(invoke, write_workload, offers, tmp_path):
+    path = tmp_path / "plan.json"
+    chat = {"name": "chat", "rate_rps": 20, "isl": 1024, "osl": 256}
+    rag = {"name": "rag", "rate_rps": 2, "isl": 6000, "osl": 300, "sla": {"ttft_ms": 2500}}
+    file = write_workload(classes=[chat, rag])
+    made = invoke("plan", file, "--offers", offers, "--explain", "none", "--out", path)
+    assert made.exit_code == 0, made.output
+    result = invoke("verify", path, "--offers", offers)
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize(

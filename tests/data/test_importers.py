@@ -242,8 +242,14 @@ def test_what_is_written_reads_back_the_same(tmp_path):
 
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8)
+terms = st.one_of(
+    st.tuples(st.none() | st.integers(1, 60), st.none() | st.just(Decimal(0))),
+    st.tuples(st.integers(1, 60), st.decimals("0", "5000", places=2)),
+)
+"""A term, and a payment upfront that keeps a node below what is ever listed."""
 offers = st.builds(
-    Offer,
+    lambda term, **fields: Offer(term_months=term[0], upfront_usd=term[1], **fields),
+    term=terms,
     offer_id=words,
     provider=words,
     region=words,
@@ -255,8 +261,6 @@ offers = st.builds(
     stock=st.none() | st.integers(0, 1000),
     network_gbps=st.none() | st.floats(0.1, 4000),
     min_nodes=st.integers(1, 100),
-    term_months=st.none() | st.integers(1, 60),
-    upfront_usd=st.none() | st.decimals("0", "1000000", places=2),
     interruptible=st.booleans(),
     available_from=st.none() | st.dates(),
     available_until=st.none() | st.dates(),
@@ -314,10 +318,34 @@ def test_where_offers_cannot_be_written(tmp_path):
     one = shipped_offers()[:1]
     with pytest.raises(InputError, match="cannot be written"):
         write_offers(tmp_path / "absent" / "out.csv", one)
-    with pytest.raises(InputError, match="is not a file"):
+    with pytest.raises(InputError, match="is not a regular file"):
         write_offers(tmp_path, one)
     with pytest.raises(InputError, match=r"name the file \.csv"):
         write_offers(tmp_path / "out.yaml", one)
+
+
+def test_devices_and_pipes_are_left_alone(tmp_path):
+    """A file put in the place of a device would take it from everyone."""
+    pipe, link = tmp_path / "pipe.csv", tmp_path / "link.csv"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link, Path(os.devnull)):
+        with pytest.raises(InputError) as caught:
+            write_offers(path, shipped_offers()[:1])
+        assert str(caught.value) == (f"{path}: is not a regular file; give the name of a CSV file.")
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert Path(os.devnull).is_char_device()
+
+
+def test_a_folder_that_cannot_be_entered_is_named(tmp_path, monkeypatch):
+    def refused(path: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(InputError, match=r"out\.csv: cannot be written \(Permission denied\)"):
+        write_offers(tmp_path / "out.csv", shipped_offers()[:1])
 
 
 def test_ids_are_four_names_in_lower_case():

@@ -69,6 +69,67 @@ def test_what_the_other_columns_mean():
     assert parse(pricing="spot", interruptible="false").interruptible is False
 
 
+def test_a_payment_upfront_is_spread_over_the_term():
+    """17,520 over 12 months of 730 hours is 2.00 an hour; a third of a dollar ends at 1e-9."""
+    committed = parse(pricing="committed", term_months="12", upfront_usd="17520")
+    assert committed.price_per_node_hour_usd == Decimal("20.10")
+    assert committed.hourly_usd == Decimal("22.10")
+    assert committed.price_per_gpu_hour_usd == pytest.approx(2.7625)
+    thirds = parse(pricing="committed", term_months="3", upfront_usd="730")
+    assert thirds.hourly_usd == Decimal("20.433333333")
+
+
+@pytest.mark.parametrize("cells", [{}, {"term_months": "12"}, {"upfront_usd": "0"}])
+def test_without_a_payment_upfront_an_hour_costs_its_price(cells):
+    assert parse(**cells).hourly_usd == Decimal("20.10")
+
+
+def test_all_may_be_paid_upfront():
+    offer = parse(price_per_node_hour_usd="0", term_months="12", upfront_usd="175200")
+    assert (offer.price_per_node_hour_usd, offer.hourly_usd) == (0, 20)
+
+
+def test_a_payment_upfront_needs_a_term():
+    with pytest.raises(CatalogError) as caught:
+        parse(pricing="committed", upfront_usd="17520")
+    assert str(caught.value) == (
+        "f, line 2, column term_months: is empty, but $17520 is paid upfront; give the months "
+        "that it pays for."
+    )
+
+
+@pytest.mark.parametrize(
+    ("price", "upfront", "column", "part"),
+    [
+        ("20.10", "100000000", "upfront_usd", "above any price ever listed"),
+        ("72000", "1000", "price_per_node_hour_usd", "above any price ever listed"),
+        ("0", "100", "upfront_usd", "less than their electricity"),
+        ("0.02", "100", "price_per_node_hour_usd", "less than their electricity"),
+        ("20.10", "1e13", "upfront_usd", "out of bounds"),
+        ("-1", "100", "price_per_node_hour_usd", "out of bounds"),
+    ],
+)
+def test_bounds_hold_for_what_an_hour_costs_in_all(price, upfront, column, part):
+    with pytest.raises(CatalogError, match=part) as caught:
+        parse(price_per_node_hour_usd=price, upfront_usd=upfront, term_months="12")
+    assert str(caught.value).startswith(f"f, line 2, column {column}: ")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "on_sale"),
+    [
+        ("", "", True),
+        ("2026-07-15", "2026-07-15", True),
+        ("2026-07-16", "", False),
+        ("", "2026-07-14", False),
+        ("2026-01-01", "2026-12-31", True),
+    ],
+)
+def test_an_offer_is_on_sale_from_its_first_day_to_its_last(first, last, on_sale):
+    offer = parse(available_from=first, available_until=last)
+    assert offer.on_sale(dt.date(2026, 7, 15)) is on_sale
+
+
 def test_aliases_become_catalogue_names():
     assert parse(accelerator="NVIDIA-H100-80GB-HBM3").accelerator == "h100_sxm"
     with pytest.raises(UnknownNameError, match="did you mean 'h100_sxm'"):

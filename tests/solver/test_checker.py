@@ -258,6 +258,18 @@ def test_a_network_that_is_not_there_fails_the_check(documents, quotes):
     assert any("network" in sentence for sentence in found.failures)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_decode_pool_whose_network_carries_nothing_fails_the_check(documents, quotes):
+    wanted, document = documents["disaggregated"]
+    split = [i for i, p in enumerate(document["pools"]) if p["role"] == "decode"]
+    assert split
+    for number in split:
+        cut = changed(document, ("pools", number, "network_bytes_per_s"), 0.0)
+        found = check(cut, wanted, quotes)
+        name = document["pools"][number]["name"]
+        assert f"{name}: its network carries no KV cache" in found.failures
+
+
 def test_an_offer_that_is_gone_fails_the_check(documents, quotes):
     wanted, document = documents["spare replicas"]
     used = {p["offer_id"] for p in document["purchases"]}

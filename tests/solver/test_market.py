@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ from small_catalog import catalog
 from small_instances import offer
 
 from data.errors import UnknownNameError
-from solver.market import allowed_offers, open_market
+from solver.market import allowed_offers, filtered_offers, open_market
 from solver.workload import Hardware
 
 
@@ -63,7 +64,43 @@ def test_unknown_names_are_errors_that_name_the_nearest(quotes, filters, words):
         assert word in str(caught.value)
 
 
+DAY = dt.date(2026, 7, 15)
+
+
+@pytest.mark.parametrize(
+    ("column", "shift", "stays"),
+    [
+        ("available_from", 0, True),
+        ("available_from", 1, False),
+        ("available_until", 0, True),
+        ("available_until", -1, False),
+    ],
+)
+def test_only_what_is_on_sale(tmp_path, column, shift, stays):
+    """On the day of the plan, both ends included; filters alone do not look at dates."""
+    day = (DAY + dt.timedelta(days=shift)).isoformat()
+    dated = catalog(tmp_path, {"h100-1": {column: day}}, only=["h100-1", "h100-2"])
+    found = ids(allowed_offers(dated, Hardware(), as_of=DAY))
+    assert found == (["h100-1", "h100-2"] if stays else ["h100-2"])
+    assert ids(filtered_offers(dated, Hardware())) == ["h100-1", "h100-2"]
+
+
+def test_without_a_day_it_is_today(tmp_path):
+    today = dt.date.today()
+    past, future = today - dt.timedelta(days=2), today + dt.timedelta(days=2)
+    changes = {
+        "h100-1": {"available_until": past.isoformat()},
+        "h100-2": {"available_until": future.isoformat()},
+    }
+    dated = catalog(tmp_path, changes, only=["h100-1", "h100-2"])
+    assert ids(allowed_offers(dated, Hardware())) == ["h100-2"]
+
+
 BASE = offer("a", 8, "20", name="base", network=400.0)
+
+
+COMMITTED = {"term_months": 12, "upfront_usd": Decimal(17_520)}
+"""Adds 17,520/(12 · 730) = 2.00 an hour."""
 
 
 @pytest.mark.parametrize(
@@ -79,6 +116,9 @@ BASE = offer("a", 8, "20", name="base", network=400.0)
         ({"network_gbps": None}, False),
         ({"network_gbps": 99.0}, False),
         ({"provider": "other", "region": "far"}, False),
+        ({"term_months": 12}, False),
+        (COMMITTED | {"price_per_node_hour_usd": Decimal("17.99")}, True),
+        (COMMITTED | {"price_per_node_hour_usd": Decimal("18.01")}, False),
     ],
 )
 def test_what_a_cheap_unlimited_offer_makes_pointless(change, stays):

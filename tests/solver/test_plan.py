@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from small_catalog import catalog, workload
 
+from data.coefficients import shipped_coefficients
 from solver import planner
 from solver.assemble import prediction_document
+from solver.checker import PlanChecker
 from solver.engines.result import EngineResult, Termination
 from solver.estimate import Request, estimate_replica
 from solver.plan import Plan
@@ -346,6 +348,18 @@ def test_why_not_has_one_line_for_each_accelerator_left_out(explained, quotes):
     assert all(line["sentence"] for line in answer.why_not)
 
 
+def test_a_dearer_accelerator_is_compared_in_one_configuration(explained):
+    _, answer = explained
+    dearer = [line for line in answer.why_not if line["reason"] == "dearer"]
+    assert dearer
+    for line in dearer:
+        if "cost_per_hour_usd" in line:
+            cost = line["cost_per_hour_usd"]
+            assert line["sentence"].startswith(f"in one configuration would cost ${cost:,.2f}/h")
+        else:
+            assert "in one configuration" not in line["sentence"]
+
+
 def test_assumptions_show_every_default(explained):
     _, answer = explained
     assert answer.assumptions["sla"]["percentile"] == 99
@@ -432,6 +446,23 @@ def test_nothing_found_in_time_is_unknown(quotes, monkeypatch):
     assert answer.infeasibility is None
     assert (answer.cost_per_hour_usd, answer.pools) == (None, ())
     json.loads(answer.to_json())
+
+
+def test_the_objective_is_the_cost_of_what_is_bought(quotes, monkeypatch):
+    """The engine may leave a node that holds nothing; the fleet, and the certificate, do not."""
+    real = planner.cheapest_fleet
+
+    def idle_node(*args, **options):
+        solved = real(*args, **options)
+        dearer = replace(solved.result, objective=solved.result.objective * (1 + 5e-5))
+        return replace(solved, result=dearer)
+
+    monkeypatch.setattr(planner, "cheapest_fleet", idle_node)
+    wanted = workload()
+    document = plan(wanted, quotes, explain=False).to_dict()
+    certificate = document["certificate"]
+    assert certificate["objective"] == document["cost_per_hour_usd"]
+    assert PlanChecker(document, wanted, quotes, shipped_coefficients()).check().passed
 
 
 def test_a_second_engine_that_contradicts_takes_the_proof_away(quotes, monkeypatch):

@@ -57,8 +57,7 @@ def test_rates_alone_bound_the_rates_in_every_tier(problem):
             served = {w for w, rate in enumerate(c.capacity_rps) if rate > 0}
             assert served <= set(c.classes)
             assert all(
-                r <= b * (1 + 1e-9)
-                for r, b in zip(c.capacity_rps, bound.capacity_rps, strict=True)
+                r <= b * (1 + 1e-9) for r, b in zip(c.capacity_rps, bound.capacity_rps, strict=True)
             )
 
 

@@ -72,6 +72,19 @@ def test_a_document_reads_back_as_the_workload_it_came_from():
     assert again.serving.disaggregation == "off"
 
 
+def test_targets_of_a_class_read_back_as_they_were():
+    """A target that a class leaves to the workload is not written as null, which would lift it."""
+    classes = [
+        {"name": "own", "rate_rps": 1, "isl": 10, "osl": 10, "sla": {"ttft_ms": 900}},
+        {"name": "lifted", "rate_rps": 1, "isl": 10, "osl": 10, "sla": {"tpot_ms": None}},
+        {"name": "general", "rate_rps": 1, "isl": 10, "osl": 10},
+    ]
+    wanted = workload(classes=classes, sla={"ttft_ms": 500, "tpot_ms": 40})
+    again = Workload.parse(json.loads(json.dumps(wanted.to_dict())))
+    for before, after in zip(wanted.classes, again.classes, strict=True):
+        assert merged_sla(after, again.sla) == merged_sla(before, wanted.sla)
+
+
 def test_only_model_and_classes_are_needed():
     least = Workload.parse({"model": "m", "classes": [{"name": "a", "rate_rps": 1}]})
     assert least.sla.model_dump() == {
