@@ -130,7 +130,8 @@ def cheapest_fleet(
     few = promising(instance, prices)
     program = compile_program(few)
     multipliers = stock_multipliers(few, program)
-    first = _attempt(few, max(gap, FIRST_GAP), time_limit_s * FIRST_SHARE, program=program)
+    first_gap = max(gap, QUICK_GAP if quick else FIRST_GAP)
+    first = _attempt(few, first_gap, time_limit_s * FIRST_SHARE, program=program)
     if quick and first.result.objective is not None:
         bound = fractional_prices(instance, multipliers).bound_usd
         seconds = {"solve": time.perf_counter() - begin}
@@ -172,6 +173,9 @@ SMALL = 60
 
 FIRST_GAP = 5e-3
 """Gap at which the first fleet is good enough to screen with."""
+
+QUICK_GAP = 2e-2
+"""Gap of a first fleet that is all that is wanted."""
 
 FIRST_SHARE = 0.2
 """Share of the time limit that the first fleet may take."""

@@ -24,6 +24,7 @@ from solver.assumptions import assumptions_of, warnings_of
 from solver.candidates import CandidateKey
 from solver.checker import PlanChecker
 from solver.engines.result import EngineResult, Termination
+from solver.explain.alone import costs_alone
 from solver.explain.alternatives import alternatives
 from solver.explain.binding import binding_limits
 from solver.explain.effort import effort_for
@@ -348,8 +349,9 @@ def _with_fleet(
         effort = effort_for(columns, full=full, time_limit_s=limit)
         binding = binding_limits(problem, fleet, solved, gap=close, effort=effort)
         progress("comparing alternatives")
-        others = alternatives(problem, fleet, gap=close, effort=effort)
-        left_out = why_not(problem, fleet)
+        alone = costs_alone(problem.instance)
+        others = alternatives(problem, fleet, alone, gap=close, effort=effort)
+        left_out = why_not(problem, fleet, alone)
     explained = time.perf_counter()
     certificate["second_engine"] = second.result() if second is not None else None
     seconds = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,11 +12,14 @@ from solver.screening import fractional_prices
 
 Floats = NDArray[np.float64]
 
+CostsAlone = Mapping[str, tuple[float | None, float]]
+"""Accelerator → cost of a fleet of one configuration (None: none serves all), lower bound."""
+
 RATED = 4
 """Prospects of each accelerator that are rated for all classes, likeliest first."""
 
 
-def costs_alone(instance: Instance) -> dict[str, tuple[float | None, float]]:
+def costs_alone(instance: Instance) -> CostsAlone:
     """Return (cost of a fleet of one configuration, lower bound of any fleet) by accelerator.
 
     Only accelerators that can serve every class are listed. The configuration is the cheapest

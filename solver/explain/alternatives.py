@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from data.offers import Offer
 from solver.engines.result import Termination
-from solver.explain.alone import costs_alone
+from solver.explain.alone import CostsAlone
 from solver.explain.effort import Effort
 from solver.explain.restrict import restrict
 from solver.fleet import Fleet, cheapest_fleet
@@ -18,9 +18,6 @@ from solver.instance import Instance
 from solver.market import allowed_offers, open_market
 from solver.problem import Problem
 from solver.screening import fractional_prices
-
-LIKELY = 6
-"""Parts of least bound that are looked at where only the likeliest is solved."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +28,18 @@ class Kind:
     ----------
     parts
         (lower bound, name, instance), least bound first.
+    alone_usd
+        Name → cost of a fleet of one configuration, where known.
     """
 
     key: str
     sentence: str
     parts: tuple[tuple[float, str, Instance], ...]
+    alone_usd: Mapping[str, float] = field(default_factory=dict)
 
 
 def alternatives(
-    problem: Problem, fleet: Fleet, *, gap: float, effort: Effort
+    problem: Problem, fleet: Fleet, alone: CostsAlone, *, gap: float, effort: Effort
 ) -> tuple[dict[str, Any], ...]:
     """Return the cheapest plan of each kind that differs from the plan.
 
@@ -50,7 +50,7 @@ def alternatives(
     """
     cost = float(fleet.cost_usd)
     found = []
-    for kind in _kinds(problem, fleet):
+    for kind in _kinds(problem, fleet, alone):
         best, name, proven = _cheapest_part(kind, gap, effort)
         if best is None:
             continue
@@ -87,13 +87,7 @@ def _cheapest_part(kind: Kind, gap: float, effort: Effort) -> tuple[Fleet | None
 
 def _likeliest_part(kind: Kind, gap: float, effort: Effort) -> tuple[Fleet | None, str, bool]:
     """Return the first good fleet of the part that looks cheapest and has one."""
-
-    def looks(part: tuple[float, str, Instance]) -> float:
-        bound, _, instance = part
-        alone = [cost for cost, _ in costs_alone(instance).values() if cost is not None]
-        return min(alone, default=2 * bound)
-
-    for _, name, part in sorted(kind.parts[:LIKELY], key=looks):
+    for _, name, part in sorted(kind.parts, key=lambda p: kind.alone_usd.get(p[1], p[0])):
         solved = cheapest_fleet(part, gap=gap, time_limit_s=effort.time_limit_s, quick=True)
         if solved.fleet is not None:
             return solved.fleet, name, False
@@ -120,7 +114,7 @@ def _summary(fleet: Fleet) -> list[dict[str, Any]]:
     return rows
 
 
-def _kinds(problem: Problem, fleet: Fleet) -> Iterator[Kind]:
+def _kinds(problem: Problem, fleet: Fleet, alone: CostsAlone) -> Iterator[Kind]:
     instance = problem.instance
     offers = [fleet.instance.offers[o] for o in fleet.nodes]
     used, providers = {o.accelerator for o in offers}, {o.provider for o in offers}
@@ -129,7 +123,9 @@ def _kinds(problem: Problem, fleet: Fleet) -> Iterator[Kind]:
     one = len(used) == 1
     sentence = "cheapest on another single accelerator" if one else "cheapest on one accelerator"
     chips = {o.accelerator for o in instance.offers} - (used if one else set())
-    yield Kind("one_accelerator", sentence, _parts(instance, chips, lambda o: o.accelerator))
+    parts = _parts(instance, chips, lambda o: o.accelerator)
+    known = {name: cost for name, (cost, _) in alone.items() if cost is not None}
+    yield Kind("one_accelerator", sentence, parts, known)
 
     one = len(providers) == 1
     sentence = "cheapest from another single provider" if one else "cheapest from one provider"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solver.candidates import Miss
-from solver.explain.alone import costs_alone
+from solver.explain.alone import CostsAlone, costs_alone
 from solver.fleet import Fleet
 from solver.market import allowed_accelerators, filtered_offers
 from solver.problem import Problem
@@ -16,7 +16,9 @@ from solver.problem import Problem
 Floats = NDArray[np.float64]
 
 
-def why_not(problem: Problem, fleet: Fleet | None) -> tuple[dict[str, Any], ...]:
+def why_not(
+    problem: Problem, fleet: Fleet | None, alone: CostsAlone | None = None
+) -> tuple[dict[str, Any], ...]:
     """Return, for each accelerator of the catalogue that is not bought, the reason.
 
     Where dearer, the plan is compared with the cheapest fleet of one configuration on one offer
@@ -33,7 +35,7 @@ def why_not(problem: Problem, fleet: Fleet | None) -> tuple[dict[str, Any], ...]
     offered = {o.accelerator for o in problem.instance.offers}
     unsold = {o.accelerator for o in filtered_offers(problem.catalog, hardware, strict=strict)}
     names = sorted(set(problem.catalog.accelerators) | offered_anywhere)
-    costs = costs_alone(problem.instance)
+    costs = costs_alone(problem.instance) if alone is None else alone
     lines = []
     for name in names:
         if name in used:
