@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -79,6 +80,8 @@ class Engine:
         Whether it is a prefill pool's, which hands each sequence on after its first token.
     decode_only
         Whether it is a decode pool's, whose prompts another engine has prefilled.
+    on_done
+        Called with each request as it leaves the engine: a closed loop sends the next one then.
     """
 
     def __init__(
@@ -88,8 +91,10 @@ class Engine:
         *,
         prefill_only: bool = False,
         decode_only: bool = False,
+        on_done: Callable[[int], None] | None = None,
     ) -> None:
         self.clock, self.requests = clock, requests
+        self.on_done = on_done
         self.prefill_only, self.decode_only = prefill_only, decode_only
         self.now = 0.0
         self.steps = 0
@@ -155,7 +160,7 @@ class Engine:
                 return
             if self._bytes(prompt.wanted + prompt.left) > clock.kv_budget_bytes:
                 waiting.popleft()  # can never finish: its first_s and done_s stay unknown
-                self.finished.append(prompt.number)
+                self._leave(prompt.number)
                 continue
             waiting.popleft()
             self._used += need
@@ -202,7 +207,7 @@ class Engine:
         if prompt.left == 0:
             requests.done_s[n] = out
             self._used -= self._bytes(prompt.wanted)
-            self.finished.append(n)
+            self._leave(n)
         else:
             self._start_decoding(prompt)
 
@@ -211,7 +216,7 @@ class Engine:
         if prompt.left == 0:
             self.requests.done_s[n] = self.now
             self._used -= self._bytes(prompt.wanted)
-            self.finished.append(n)
+            self._leave(n)
             return
         self._end_of[n] = end
         self._admitted.append(n)
@@ -271,10 +276,15 @@ class Engine:
             tokens = requests.isl[n] + requests.osl[n]
             self._context -= tokens
             self._used -= self._bytes(tokens)
-            self.finished.append(n)
+            self._leave(n)
         if not end_of and not self._prefilling:
             self._context, self._used = 0.0, 0.0
             self._admitted.clear()
+
+    def _leave(self, n: int) -> None:
+        self.finished.append(n)
+        if self.on_done is not None:
+            self.on_done(n)
 
     def _preempt(self) -> None:
         """Send the latest admitted sequence back to the head of the queue."""
