@@ -11,6 +11,11 @@ from api.errors import MinfleetGroup
 VERBS = {
     "plan": ("api.commands.plan", "plan", "Find the cheapest fleet for a workload, with proof."),
     "estimate": ("api.commands.estimate", "estimate", "Show what one replica does, term by term."),
+    "predict": (
+        "api.commands.predict",
+        "predict",
+        "Predict measured benchmark rows.",
+    ),
     "verify": ("api.commands.verify", "verify", "Check a stored plan apart from the solver."),
     "catalog": ("api.commands.catalog", "catalog", "List, show, check and import the catalogue."),
     "stack": ("api.commands.stack", "stack", "Fleet arithmetic on the back of an envelope."),

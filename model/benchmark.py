@@ -1,0 +1,211 @@
+"""Benchmarks of one deployment, simulated as they are run.
+
+A closed loop of N clients starts with N prompts at once and sends the next request when one is
+answered; the mean TTFT over its R rounds holds that first wave once. So a few rounds are
+simulated, and weighed: (first wave + (R − 1) · later rounds)/R. A static batch is one wave of
+equal requests. An offline run is the rate at which an engine with all requests at hand settles.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from model.lengths import Lengths
+from model.replicas import Replicas
+from model.simulation.clock import Clock
+from model.simulation.engine import Engine, Requests
+from model.station import prepare
+from model.traffic import RequestClass, Traffic, traffic_of
+
+ROUNDS = 10
+"""Requests of each client in a closed-loop benchmark (InferenceX sends ten; vLLM's default of
+1,000 prompts is near it at usual concurrencies)."""
+
+SIMULATED_ROUNDS = 3
+"""Rounds that are simulated; the last is left out, since fewer clients are left in it."""
+
+OPEN_LOOP_REQUESTS = 600
+
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Load:
+    """How a benchmark drives an engine.
+
+    Attributes
+    ----------
+    isl, osl
+        Longest prompt and output (tokens).
+    shortest
+        Share of these that the shortest has; lengths are uniform in between (1: all equal).
+    clients
+        Concurrency of a closed loop, or size of a static batch; None otherwise.
+    rate_rps
+        Rate of an open loop; None otherwise.
+    """
+
+    isl: int
+    osl: int
+    shortest: float = 1.0
+    clients: int | None = None
+    rate_rps: float | None = None
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Mean prompt and output (tokens)."""
+        share = (1 + self.shortest) / 2
+        return self.isl * share, self.osl * share
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a benchmark reports: means over its requests."""
+
+    ttft_ms: float | None
+    tpot_ms: float | None
+    output_tok_per_s: float | None
+
+
+class CannotServe(ValueError):
+    """The deployment cannot run the benchmark; the message says why."""
+
+
+def closed_loop(replica: Replicas, load: Load) -> Measured:
+    """Return the means of a closed loop of clients on one replica.
+
+    Raises
+    ------
+    CannotServe
+        If the KV cache does not hold one request.
+    """
+    clients = load.clients or 1
+    rounds = SIMULATED_ROUNDS if load.osl > 1 else SIMULATED_ROUNDS + 1
+    total = clients * rounds
+    isl, osl = _lengths(load, total)
+    requests = Requests([0.0] * clients, isl, osl, [0] * total)
+    requests.first_s += [math.nan] * (total - clients)
+    requests.done_s += [math.nan] * (total - clients)
+    requests.preempted += [0] * (total - clients)
+    sent = clients
+
+    def answered(n: int) -> None:
+        nonlocal sent
+        if sent < total:
+            requests.arrival_s.append(engine.now)
+            engine.submit(sent)
+            sent += 1
+
+    engine = Engine(_clock(replica, load), requests, on_done=answered)
+    for n in range(clients):
+        engine.submit(n)
+    engine.run()
+    ttft, tpot, e2e = _times(requests)
+    last = total - clients
+    later = slice(clients, last)
+    first_wave, steady = ttft[:clients].mean(), ttft[later].mean()
+    in_loop = slice(0, last)
+    return Measured(
+        ttft_ms=float(first_wave + (ROUNDS - 1) * steady) / ROUNDS * 1e3,
+        tpot_ms=_mean_ms(tpot[in_loop], load),
+        output_tok_per_s=clients * load.means[1] / float(e2e[later].mean()),
+    )
+
+
+def open_loop(replica: Replicas, load: Load) -> Measured:
+    """Return the means of Poisson arrivals on one replica.
+
+    Raises
+    ------
+    CannotServe
+        If the KV cache does not hold one request.
+    """
+    assert load.rate_rps is not None
+    total = OPEN_LOOP_REQUESTS
+    gaps = np.random.default_rng(SEED).exponential(1 / load.rate_rps, total)
+    isl, osl = _lengths(load, total)
+    requests = Requests(np.cumsum(gaps).tolist(), isl, osl, [0] * total)
+    engine = Engine(_clock(replica, load), requests)
+    for n in range(total):
+        engine.submit(n)
+    engine.run()
+    ttft, tpot, _ = _times(requests)
+    span = max(requests.done_s) - requests.arrival_s[0]
+    return Measured(float(ttft.mean()) * 1e3, _mean_ms(tpot, load), float(sum(osl)) / span)
+
+
+def static_batch(replica: Replicas, load: Load) -> Measured:
+    """Return the figures of one wave of equal requests, all there at the start.
+
+    Raises
+    ------
+    CannotServe
+        If the KV cache does not hold one request.
+    """
+    batch = load.clients or 1
+    requests = Requests([0.0] * batch, [load.isl] * batch, [load.osl] * batch, [0] * batch)
+    engine = Engine(_clock(replica, load), requests)
+    for n in range(batch):
+        engine.submit(n)
+    engine.run()
+    ttft, tpot, _ = _times(requests)
+    whole = max(requests.done_s)
+    return Measured(float(ttft.mean()) * 1e3, _mean_ms(tpot, load), batch * load.osl / whole)
+
+
+def offline(replica: Replicas, load: Load) -> Measured:
+    """Return the output rate of a replica that never lacks requests.
+
+    Raises
+    ------
+    CannotServe
+        If the KV cache does not hold one request.
+    """
+    _clock(replica, load)
+    isl, osl = load.means
+    each = RequestClass(
+        "offline", 1.0, Lengths(isl), Lengths(osl), math.inf, math.inf, math.inf, 50.0
+    )
+    t = traffic_of([each], np.ones((1, 1)))
+    station = prepare(replica, Traffic(**{k: np.atleast_2d(v) for k, v in vars(t).items()}))
+    return Measured(None, None, float(station.saturation_rps[0]) * osl)
+
+
+def _clock(replica: Replicas, load: Load) -> Clock:
+    clock = Clock.of(replica)
+    if clock.kv_budget_bytes <= 0:
+        raise CannotServe("the weights do not fit the memory")
+    if clock.kv_bytes(load.isl + load.osl) > clock.kv_budget_bytes:
+        raise CannotServe("the KV cache does not hold one request")
+    return clock
+
+
+def _lengths(load: Load, total: int) -> tuple[list[int], list[int]]:
+    if load.shortest >= 1:
+        return [load.isl] * total, [load.osl] * total
+    rng = np.random.default_rng(SEED)
+    drawn = rng.uniform(load.shortest, 1.0, (2, total))
+    isl = np.maximum(np.rint(drawn[0] * load.isl), 1).astype(int)
+    osl = np.maximum(np.rint(drawn[1] * load.osl), 1).astype(int)
+    return isl.tolist(), osl.tolist()
+
+
+def _times(requests: Requests) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """TTFT, TPOT and end-to-end time of every request (seconds)."""
+    arrival, first, done = (
+        np.array(v) for v in (requests.arrival_s, requests.first_s, requests.done_s)
+    )
+    after = np.maximum(np.array(requests.osl) - 1, 1)
+    return first - arrival, (done - first) / after, done - arrival
+
+
+def _mean_ms(tpot: np.ndarray, load: Load) -> float | None:
+    return float(tpot.mean()) * 1e3 if load.osl > 1 else None
+
+
+def with_cap(replica: Replicas, cap: int) -> Replicas:
+    """Return the replica with another batch cap, its workspace unchanged."""
+    return replace(replica, batch_cap=np.full(replica.tp.shape, float(cap)))
