@@ -20,9 +20,8 @@ from model.simulation.engine import Engine, Requests
 from model.station import prepare
 from model.traffic import RequestClass, Traffic, traffic_of
 
-ROUNDS = 10
-"""Requests of each client in a closed-loop benchmark (InferenceX sends ten; vLLM's default of
-1,000 prompts is near it at usual concurrencies)."""
+PROMPTS = 1000
+"""Requests of a closed-loop benchmark that does not say (the default of vLLM's)."""
 
 SIMULATED_ROUNDS = 3
 """Rounds that are simulated; the last is left out, since fewer clients are left in it."""
@@ -46,6 +45,8 @@ class Load:
         Concurrency of a closed loop, or size of a static batch; None otherwise.
     rate_rps
         Rate of an open loop; None otherwise.
+    rounds
+        Requests that each client of a closed loop sends; `PROMPTS` in all where unknown.
     """
 
     isl: int
@@ -53,6 +54,7 @@ class Load:
     shortest: float = 1.0
     clients: int | None = None
     rate_rps: float | None = None
+    rounds: float | None = None
 
     @property
     def means(self) -> tuple[float, float]:
@@ -85,6 +87,7 @@ def closed_loop(replica: Replicas, load: Load) -> Measured:
     clients = load.clients or 1
     rounds = SIMULATED_ROUNDS if load.osl > 1 else SIMULATED_ROUNDS + 1
     total = clients * rounds
+    sent_each = max(load.rounds or PROMPTS / clients, 1.0)
     isl, osl = _lengths(load, total)
     requests = Requests([0.0] * clients, isl, osl, [0] * total)
     requests.first_s += [math.nan] * (total - clients)
@@ -109,7 +112,7 @@ def closed_loop(replica: Replicas, load: Load) -> Measured:
     first_wave, steady = ttft[:clients].mean(), ttft[later].mean()
     in_loop = slice(0, last)
     return Measured(
-        ttft_ms=float(first_wave + (ROUNDS - 1) * steady) / ROUNDS * 1e3,
+        ttft_ms=float(steady + (first_wave - steady) / sent_each) * 1e3,
         tpot_ms=_mean_ms(tpot[in_loop], load),
         output_tok_per_s=clients * load.means[1] / float(e2e[later].mean()),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from data.accelerators import Accelerator, canonical_accelerator, shipped_accelerators
@@ -29,6 +29,9 @@ from model.shape import Shape
 
 CHUNK_TOKENS = 8192
 """Prompt budget of a step where a row does not say (the default of current engines)."""
+
+INFERENCEX_ROUNDS = 10
+"""Requests that each client of an InferenceX benchmark sends."""
 
 OFFLINE_CAP = 2048
 """Batch cap of offline runs, whose engines are set to take what fits."""
@@ -85,6 +88,7 @@ def _run(row: MeasurementRow, replica: Replicas) -> Measured:
         isl=int(isl),
         osl=max(int(osl), 1),
         shortest=0.8 if "U[0.8L" in row.text("notes") else 1.0,
+        rounds=INFERENCEX_ROUNDS if "InferenceX" in row.text("notes") else None,
     )
     if scenario == "max-throughput-offline":
         return offline(with_cap(replica, OFFLINE_CAP), load)
@@ -103,7 +107,7 @@ def _run(row: MeasurementRow, replica: Replicas) -> Measured:
 
 
 def _with(load: Load, *, clients: int | None = None, rate_rps: float | None = None) -> Load:
-    return Load(load.isl, load.osl, load.shortest, clients, rate_rps)
+    return replace(load, clients=clients, rate_rps=rate_rps)
 
 
 def _replica(row: MeasurementRow, coefficients: CoefficientTable) -> tuple[Replicas, int]:

@@ -92,6 +92,8 @@ class Replicas:
     state_bytes: Floats
     pipeline_loss: Floats
     error_band_pct: Floats
+    request_s: Floats
+    prompt_step_s: Floats
     experts: float
     top_k: float
     window_tokens: float
@@ -188,6 +190,7 @@ def build_replicas(
     weight = _weight_figures(architecture, shapes, tp, pp)
     dense_rate = _compute_rates(shapes, _dense_formats(architecture, shapes), chip_of, k)
     expert_rate = _compute_rates(shapes, [s.weights for s in shapes], chip_of, k)
+    expert_rate = expert_rate * coefficient("expert_mfu_factor")
     wide_rate = _compute_rates(shapes, ["bf16"] * len(shapes), chip_of, k)
     bandwidth = per_chip([a.bandwidth_gb_per_s for a in chips]) * 1e9 * coefficient("mbu")
     imbalance = np.where(ep > 1, coefficient("expert_imbalance"), 1.0)
@@ -230,6 +233,8 @@ def build_replicas(
         network_efficiency=coefficient("network_efficiency"),
         pipeline_loss=1 + coefficient("pp_bubble") * (pp - 1) / pp,
         error_band_pct=coefficient("error_band_pct"),
+        request_s=coefficient("request_ms") * 1e-3,
+        prompt_step_s=architecture.layers * coefficient("prompt_layer_us") * 1e-6,
         experts=float(architecture.routing[0]),
         top_k=float(architecture.routing[1]),
         window_tokens=float(max(windows, default=0)),

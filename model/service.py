@@ -101,11 +101,12 @@ def operate(station: Station, concurrency: ArrayLike, rate_rps: ArrayLike = 0.0)
     spread = 0.0 if station.prefill_only else (arrivals + station.life_scv) / 2
     slot = slot_wait(rate, station.saturation_rps, room, spread)
     own = _own_prefill_s(rc, t.isl, t.cached, prefill.added_s * prefill.sharing, step)
+    handled = np.where(t.isl > t.cached, rc.request_s, 0.0)
     own_excess = _longer_prompt_s(station, prefill, step, seen)
     running = 1 - np.exp(-b) * (1 - np.minimum(rate * mean(t, own), 1.0))
     residual = 0.5 * (step if station.prefill_only else tpot) * running
     wait = slot.mean_s + queue.mean_s + residual
-    ttft = wait[..., None] + own
+    ttft = wait[..., None] + own + handled
 
     spreads = (queue.excess_s(t.tail), slot.excess_s(t.tail), residual[..., None] * _side(t.z))
     wait_excess = _combined(*spreads)

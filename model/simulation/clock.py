@@ -34,6 +34,10 @@ class Clock:
         Tokens that the KV cache holds (inf where none are kept).
     window_tokens
         Longest context of window layers.
+    request_s
+        Time of a request outside the steps: the server around the engine.
+    prompt_step_s
+        What a step that carries prompts takes besides its tokens.
     """
 
     replicas: Replicas
@@ -55,6 +59,8 @@ class Clock:
     kv_window_token_bytes: float
     state_bytes: float
     window_tokens: float
+    request_s: float
+    prompt_step_s: float
 
     @classmethod
     def of(cls, r: Replicas) -> Clock:
@@ -91,6 +97,8 @@ class Clock:
             kv_window_token_bytes=read("kv_window_token_bytes") if window else 0.0,
             state_bytes=read("state_bytes"),
             window_tokens=window,
+            request_s=read("request_s"),
+            prompt_step_s=read("prompt_step_s"),
         )
 
     def gemm_s(self, tokens: float, sampled: float) -> float:
@@ -115,8 +123,10 @@ class Clock:
         pp = self.pp
         kv = self.token_kv_s * context + self.window_kv_s * min(context, self.window_tokens)
         gemm = self.gemm_s((decoding + prompt_tokens) / pp, (decoding + prompts) / pp)
-        travel = self.travel_token_s * prompt_tokens / pp
-        return self.fixed_s + (self.each_s + kv) * decoding + gemm + travel
+        extra = self.travel_token_s * prompt_tokens / pp
+        if prompt_tokens:
+            extra += self.prompt_step_s
+        return self.fixed_s + (self.each_s + kv) * decoding + gemm + extra
 
     def attention_s(self, before: float, after: float) -> float:
         """Return the attention time of prefilling a prompt from `before` to `after` tokens."""

@@ -46,6 +46,9 @@ VALUES = {
     "memory_utilization": 0.9,
     "engine_reserve_gb": 1.0,
     "error_band_pct": 25.0,
+    "request_ms": 0.0,
+    "prompt_layer_us": 0.0,
+    "expert_mfu_factor": 1.0,
     "pp_bubble": 0.2,
 }
 """Coefficients of every engine on every chip here."""
