@@ -26,6 +26,9 @@ PROMPTS = 1000
 SIMULATED_ROUNDS = 3
 """Rounds that are simulated; the last is left out, since fewer clients are left in it."""
 
+DRIFT = 0.3
+"""Spread of outputs that stands for clients of equal requests drifting apart."""
+
 OPEN_LOOP_REQUESTS = 600
 
 SEED = 1
@@ -89,6 +92,8 @@ def closed_loop(replica: Replicas, load: Load) -> Measured:
     total = clients * rounds
     sent_each = max(load.rounds or PROMPTS / clients, 1.0)
     isl, osl = _lengths(load, total)
+    if load.shortest >= 1 and load.osl > 1 and clients > 1:
+        osl = _spread(load.osl, total)
     requests = Requests([0.0] * clients, isl, osl, [0] * total)
     requests.first_s += [math.nan] * (total - clients)
     requests.done_s += [math.nan] * (total - clients)
@@ -194,6 +199,16 @@ def _lengths(load: Load, total: int) -> tuple[list[int], list[int]]:
     isl = np.maximum(np.rint(drawn[0] * load.isl), 1).astype(int)
     osl = np.maximum(np.rint(drawn[1] * load.osl), 1).astype(int)
     return isl.tolist(), osl.tolist()
+
+
+def _spread(osl: int, total: int) -> list[int]:
+    """Outputs of equal mean that differ as those of clients that have drifted apart.
+
+    Clients of equal requests start together; on a real engine they drift apart over many rounds,
+    which a few simulated ones would not show.
+    """
+    drawn = np.random.default_rng(SEED).uniform(1 - DRIFT, 1 + DRIFT, total)
+    return [max(int(v), 2) for v in np.rint(drawn * osl)]
 
 
 def _times(requests: Requests) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -125,7 +125,7 @@ def _replica(row: MeasurementRow, coefficients: CoefficientTable) -> tuple[Repli
     shape = Shape(
         accelerator=chip,
         weights=_format(row, source),
-        kv=_KV.get(row.text("precision_kv").lower(), "bf16"),
+        kv=_cache_format(row),
         tp=tp,
         pp=pp,
         ep=tp if ep > 1 else 1,
@@ -153,6 +153,21 @@ def _format(row: MeasurementRow, source: ModelSource) -> str:
     if stated not in _WEIGHTS:
         raise Unusable(f"weight format {stated[:40]!r} is not known")
     return _WEIGHTS[stated]
+
+
+def _cache_format(row: MeasurementRow) -> str:
+    """Format of the KV cache: as stated; else 8 bits where that comes with narrow weights.
+
+    InferenceX runs FP8 and FP4 checkpoints with an FP8 cache, as TensorRT-LLM does by itself.
+    """
+    stated = row.text("precision_kv").lower()
+    if stated in _KV:
+        return _KV[stated]
+    if stated:
+        raise Unusable(f"KV format {stated[:40]!r} is not known")
+    narrow = _WEIGHTS.get(row.text("precision_weights").lower()) in ("fp8", "fp4")
+    by_itself = row.text("engine").lower() == "trtllm" or "InferenceX" in row.text("notes")
+    return "fp8" if narrow and by_itself else "bf16"
 
 
 def _chip(name: str) -> Accelerator:
