@@ -16,6 +16,11 @@ VERBS = {
         "predict",
         "Predict measured benchmark rows.",
     ),
+    "simulate": (
+        "api.commands.simulate",
+        "simulate",
+        "Simulate a stored plan request by request.",
+    ),
     "verify": ("api.commands.verify", "verify", "Check a stored plan apart from the solver."),
     "catalog": ("api.commands.catalog", "catalog", "List, show, check and import the catalogue."),
     "stack": ("api.commands.stack", "stack", "Fleet arithmetic on the back of an envelope."),

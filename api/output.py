@@ -153,3 +153,14 @@ def figure(value: float | None) -> str:
     if value is None:
         return UNKNOWN
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.10g}"
+
+
+def milliseconds(value: float | None) -> str:
+    """Write a latency, in seconds from ten of them on, and an unknown one as a dash."""
+    if value is None:
+        return UNKNOWN
+    if value >= 99_950:
+        return f"{value / 1e3:,.0f} s"
+    if value >= 9_995:
+        return f"{value / 1e3:.1f} s"
+    return f"{value:,.0f} ms" if value >= 99.5 else f"{value:.1f} ms"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from api.lines import NO_BREAK, Lines
-from api.output import UNKNOWN, found_and_bound, num, usd
+from api.output import UNKNOWN, found_and_bound, milliseconds, num, usd
 
 if TYPE_CHECKING:
     from solver.plan import Plan, Pool
@@ -87,7 +87,7 @@ def _pools(out: Lines, plan: Plan) -> None:
         (
             f"{p.replicas} × {layout(vars(p))}",
             f"{_load(p, rates):.0%}",
-            *(_milliseconds(_slowest(p, name)) for name in ("ttft_ms", "tpot_ms")),
+            *(milliseconds(_slowest(p, name)) for name in ("ttft_ms", "tpot_ms")),
             usd(p.cost_per_hour_usd),
         )
         for p in plan.pools
@@ -136,16 +136,6 @@ def _percent(share: float) -> str:
     return "<1%" if share < 0.005 else f"{share:.0%}"
 
 
-def _milliseconds(value: float | None) -> str:
-    if value is None:
-        return UNKNOWN
-    if value >= 99_950:
-        return f"{value / 1e3:,.0f} s"
-    if value >= 9_995:
-        return f"{value / 1e3:.1f} s"
-    return f"{value:,.0f} ms" if value >= 99.5 else f"{value:.1f} ms"
-
-
 def _classes(out: Lines, plan: Plan) -> None:
     if not plan.classes:
         return
@@ -166,8 +156,8 @@ def _classes(out: Lines, plan: Plan) -> None:
 def _against(value: float | None, target: float | None) -> str:
     """Write a figure beside its target, if it has one."""
     if target is None:
-        return _milliseconds(value)
-    return f"{_milliseconds(value)} ≤ {_milliseconds(target)}"
+        return milliseconds(value)
+    return f"{milliseconds(value)} ≤ {milliseconds(target)}"
 
 
 def _proof(out: Lines, plan: Plan) -> None:

@@ -25,17 +25,24 @@ def stages(*, quiet: bool) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def counted(label: str, total: int, *, quiet: bool) -> Iterator[Callable[[T], T]]:
     """Yield a function that counts what passes through it, on a bar on stderr if a terminal."""
+    with advanced(label, total, quiet=quiet) as advance:
+
+        def step(item: T) -> T:
+            advance(1)
+            return item
+
+        yield step
+
+
+@contextmanager
+def advanced(label: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Yield a function that is told how many more are done, on a bar on stderr if a terminal."""
     if quiet or not sys.stderr.isatty():
-        yield lambda item: item
+        yield lambda count: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total)
-
-        def step(item: T) -> T:
-            bar.advance(task)
-            return item
-
-        yield step
+        yield lambda count: bar.advance(task, count)

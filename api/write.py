@@ -29,8 +29,10 @@ def check_writable(path: Path) -> None:
         raise InputError(f"{path}: cannot be written; the folder does not allow it.")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path` so that a reader sees the old file or the whole new one.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path` so that a reader sees the old file or the whole new one.
+
+    Text is written as UTF-8.
 
     A link is followed; what is no file (``/dev/stdout``, a named pipe) is written to as it is.
 
@@ -40,20 +42,21 @@ def write_atomically(path: Path, text: str) -> None:
         If the folder does not exist or cannot be written to.
     """
     target = path.resolve()
+    raw = content.encode("utf-8") if isinstance(content, str) else content
     try:
         if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")
+            target.write_bytes(raw)
         else:
-            _replace(target, text)
+            _replace(target, raw)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from None
 
 
-def _replace(target: Path, text: str) -> None:
+def _replace(target: Path, raw: bytes) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
         os.chmod(name, 0o644)
         os.replace(name, target)
     except OSError:

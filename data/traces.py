@@ -14,7 +14,18 @@ from data.tables import parse_csv, read_text
 
 @dataclass(frozen=True)
 class TracedRequest:
-    """One request: arrival (seconds from the first), prompt and output tokens, prefix blocks."""
+    """One request.
+
+    Attributes
+    ----------
+    arrival_s
+        Seconds from the first request of the trace.
+    isl, osl
+        Prompt and output tokens.
+    blocks
+        Hashes of the prompt's blocks of 512 tokens, each of the block and all before it; empty
+        where the trace has none.
+    """
 
     arrival_s: float
     isl: int
@@ -80,7 +91,7 @@ def _mooncake(text: str, path: Path) -> list[TracedRequest]:
                 float(item["timestamp"]) / 1e3,
                 int(item["input_length"]),
                 int(item["output_length"]),
-                tuple(item.get("hash_ids", ())),
+                _hashes(item.get("hash_ids")),
             )
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise InputError(
@@ -92,3 +103,12 @@ def _mooncake(text: str, path: Path) -> list[TracedRequest]:
             raise InputError(f"{path}, line {number}: token lengths must be at least 1.")
         found.append(request)
     return found
+
+
+def _hashes(value: object) -> tuple[int, ...]:
+    """Return the hashes of a prompt's blocks; none where the row has none."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(type(v) is int for v in value):
+        raise TypeError("hash_ids is not a list of whole numbers")
+    return tuple(value)

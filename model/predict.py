@@ -77,6 +77,8 @@ class Prediction:
         pools have no TPOT; the TTFT of a decode pool runs from the hand-over to its first step.
     classes
         Class name → values at the class's own percentile.
+    percentiles
+        Class name → ``ttft_ms``, ``tpot_ms``, ``e2e_ms`` → percentile → value.
     step
         Terms of one decode step at this load (seconds).
     """
@@ -87,6 +89,7 @@ class Prediction:
     ttft_ms: Mapping[str, float]
     tpot_ms: Mapping[str, float]
     classes: Mapping[str, ClassPrediction]
+    percentiles: Mapping[str, Mapping[str, Mapping[str, float]]]
     utilization: float
     kv_occupancy: float
     output_tokens_per_s: float
@@ -121,11 +124,17 @@ def predict(
     if deployment.role != "aggregated":
         travel = handover_s(r, classes, np.array([deployment.network_bytes_per_s]))[0]
     ttft, tpot = {}, {}
+    spread: dict[str, dict[str, dict[str, float]]] = {
+        c.name: {"ttft_ms": {}, "tpot_ms": {}, "e2e_ms": {}} for c in classes
+    }
     for p in PERCENTILES:
         t = _row(traffic_of(classes, share, role=deployment.role, percentile=p))
         o = operate(replace(station, traffic=t), load, total)
         ttft[f"p{p}"] = _ms(float(np.max(o.ttft_tail_s[0] + travel)))
         tpot[f"p{p}"] = _ms(float(np.max(o.tpot_tail_s[0])))
+        for name, figures in _per_class(classes, o, travel).items():
+            for figure, at in spread[name].items():
+                at[f"p{p}"] = getattr(figures, figure)
     if deployment.role == "prefill":
         tpot = {}
     return Prediction(
@@ -135,6 +144,7 @@ def predict(
         ttft_ms=ttft,
         tpot_ms=tpot,
         classes=_per_class(classes, at_own, travel),
+        percentiles=spread,
         utilization=float(at_own.utilization[0]) * max(total / float(at_own.rate_rps[0]), 1.0),
         kv_occupancy=float(at_own.kv_occupancy[0]),
         output_tokens_per_s=_output_tokens(deployment.role, classes, rates_rps),

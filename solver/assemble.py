@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from model.predict import Prediction, predict
+from model.predict import ClassPrediction, Prediction, predict
 from solver.fleet import Fleet
 from solver.plan import Pool, Purchase
 from solver.problem import Problem
@@ -186,12 +186,23 @@ def class_figures(
 def _class_in_pools(
     fleet: Fleet, predicted: Mapping[int, Prediction], w: int, name: str
 ) -> dict[str, float]:
+    return slowest_way(
+        (fleet.instance.candidates[c].role, predicted[c].classes[name])
+        for k, c in fleet.shares
+        if k == w
+    )
+
+
+def slowest_way(parts: Iterable[tuple[str, ClassPrediction]]) -> dict[str, float]:
+    """Return what a class gets on its slowest way through the pools that serve it.
+
+    Parameters
+    ----------
+    parts
+        Role of each of these pools, and its figures of the class.
+    """
     ttft, tpot, e2e, prefill, handover, rest = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for (k, c), _ in fleet.shares.items():
-        if k != w:
-            continue
-        figures = predicted[c].classes[name]
-        role = fleet.instance.candidates[c].role
+    for role, figures in parts:
         if role == "aggregated":
             ttft, tpot = max(ttft, figures.ttft_ms), max(tpot, figures.tpot_ms)
             e2e = max(e2e, figures.e2e_ms)

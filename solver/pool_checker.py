@@ -14,12 +14,12 @@ from data.accelerators import canonical_accelerator
 from model.admission import Limits, TierJob, admissible, admissible_in_tiers
 from model.predict import Deployment, predict
 from model.service import Operation
-from model.shape import Shape
 from model.transfer import link_rps
 from solver.assemble import prediction_document
 from solver.demand import Demand
 from solver.layouts import weight_formats
 from solver.role_limits import role_limits
+from solver.stored_pool import pool_deployment
 
 if TYPE_CHECKING:
     from solver.checker import PlanChecker
@@ -127,26 +127,12 @@ class PoolChecker:
 
     def deployment(self) -> Deployment:
         """Return how the pool's replicas are run."""
-        pool, chips = self.pool, self.plan.catalog.accelerators
-        shape = Shape(
-            accelerator=chips[canonical_accelerator(pool["accelerator"], chips)],
-            weights=pool["weight_precision"],
-            kv=pool["kv_precision"],
-            tp=pool["tp"],
-            pp=pool["pp"],
-            ep=pool["ep"],
-            batch_cap=pool["batch_cap"],
-            cross_node=bool(pool["cross_node"]),
-            network_gbps=pool["cross_node_gbps"],
-        )
-        return Deployment(
-            architecture=self.demand().architecture,
-            shape=shape,
-            engine=pool["engine"],
-            chunk_tokens=self.plan.workload.serving.chunk_tokens,
-            coefficients=self.plan.coefficients,
-            role=pool["role"],
-            network_bytes_per_s=pool["network_bytes_per_s"],
+        return pool_deployment(
+            self.pool,
+            self.plan.workload,
+            self.demand(),
+            self.plan.catalog.accelerators,
+            self.plan.coefficients,
         )
 
     def _admitted(self) -> dict[str, float]:

@@ -19,6 +19,7 @@ PAGES = [
     "docs/formulation.md",
     "docs/performance-model.md",
     "docs/plan.md",
+    "docs/simulation.md",
     "docs/workload.md",
 ]
 

@@ -1,5 +1,6 @@
 """One engine simulated, against hand-computed timelines and the formulas."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -126,8 +127,73 @@ def test_roles():
     handed_on, _ = simulate(clock, [0.0], isl=1000, osl=50, prefill_only=True)
     assert handed_on.first_s[0] == handed_on.done_s[0] > 0
     taken_over, _ = simulate(clock, [0.0], isl=1000, osl=50, decode_only=True)
-    steps = sum(clock.step_s(1, 1001 + k) for k in range(49))
-    assert taken_over.done_s[0] == pytest.approx(steps)
+    steps = [clock.step_s(1, 1000 + k) for k in range(50)]
+    assert taken_over.first_s[0] == pytest.approx(steps[0])
+    assert taken_over.done_s[0] == pytest.approx(sum(steps))
+
+
+@pytest.mark.parametrize("role", [{}, {"decode_only": True}])
+@pytest.mark.parametrize("model", [LLAMA_70B, "gemma-3-27b-it"])
+def test_the_cache_is_counted_exactly(model, role):
+    """Under load that never lets up, preemptions and all, nothing is left over at the end."""
+    r = replicas(model, shape(tp=2), chunk_tokens=2048)
+    clock = dataclasses.replace(Clock.of(r), kv_budget_bytes=Clock.of(r).kv_bytes(9000))
+    rng = np.random.default_rng(5)
+    isl, osl = rng.integers(1, 900, 400).tolist(), rng.integers(1, 700, 400).tolist()
+    requests, engine = simulate(clock, [0.0] * 400, isl, osl, **role)
+    assert sorted(engine.finished) == list(range(400))
+    assert not any(map(math.isnan, requests.done_s))
+    assert sum(requests.preempted) > 0
+    assert engine._context == pytest.approx(0, abs=1e-6)
+    assert engine._used == pytest.approx(0, abs=1e-6 * clock.kv_budget_bytes)
+    assert not engine._late
+
+
+def test_the_cache_of_the_first_prompts_counts():
+    """Prompts that fill an idle engine's cache keep the next one waiting."""
+    clock = clock_of(batch_cap=64)
+    room = clock.kv_budget_bytes / clock.kv_token_bytes
+    isl = int(min(room / 3.5, 4000))
+    clock = dataclasses.replace(clock, kv_budget_bytes=clock.kv_bytes(3.5 * isl))
+    requests, _ = simulate(clock, [0.0] * 4, isl=isl, osl=20)
+    assert requests.first_s[3] > min(requests.done_s[:3])
+
+
+def test_long_leaps_end_at_the_arrival():
+    """A long run of ever longer steps stops at the first that ends after the next arrival."""
+    clock = clock_of(batch_cap=400)
+    many, arrival = 300, 20.0
+    requests, _ = simulate(
+        clock, [0.0] * many + [arrival], isl=[10] * many + [500], osl=[3000] * many + [1]
+    )
+    one_step = clock.step_s(many, 3000)
+    own = clock.step_s(many, 3000, 500, 1) + clock.attention_s(0, 500)
+    assert requests.first_s[many] < arrival + one_step + own
+
+
+@pytest.mark.parametrize("isl", [500, 8192])
+def test_a_lone_prompt_passes_every_stage(isl):
+    """A pipeline speeds up no single prompt of one chunk."""
+    clock = clock_of(tp=1, pp=4)
+    requests, _ = simulate(clock, [0.0], isl=isl, osl=3)
+    rest = clock.step_s(0, 0)
+    work = clock.step_s(0, 0, isl, 1) - rest + clock.attention_s(0, isl)
+    assert requests.first_s[0] == pytest.approx(rest + 4 * work)
+    steps = clock.step_s(1, isl + 1) + clock.step_s(1, isl + 2)
+    assert requests.done_s[0] - requests.first_s[0] == pytest.approx(steps)
+
+
+def test_one_prompt_at_a_time_is_an_m_d_1_queue():
+    """Prompts of one chunk each, no decoding: the mean wait of Pollaczek and Khinchine."""
+    clock = clock_of(chunk_tokens=512)
+    service = clock.step_s(0, 0, 512, 1) + clock.attention_s(0, 512)
+    busy, size = 0.7, 60_000
+    gaps = np.random.default_rng(11).exponential(service / busy, size)
+    requests, engine = simulate(clock, np.cumsum(gaps).tolist(), isl=512, osl=1)
+    wait = np.array(requests.first_s) - np.array(requests.arrival_s) - service
+    assert wait.min() >= -1e-9
+    assert wait.mean() == pytest.approx(busy * service / (2 * (1 - busy)), rel=0.05)
+    assert engine.busy_s / engine.now == pytest.approx(busy, rel=0.02)
 
 
 @st.composite
