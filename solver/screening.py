@@ -31,7 +31,7 @@ from solver.instance import Ceilings, Instance
 
 Floats = NDArray[np.float64]
 
-NEAR = 0.15
+NEAR = 0.1
 """Candidates within this share of the cheapest for some class make up the first fleet."""
 
 
