@@ -93,21 +93,16 @@ def _run(row: MeasurementRow, replica: Replicas) -> Measured:
     if scenario == "max-throughput-offline":
         return offline(with_cap(replica, OFFLINE_CAP), load)
     if scenario == "open-loop":
-        return open_loop(
-            with_cap(replica, 1024), _with(load, rate_rps=row.positive("request_rate"))
-        )
+        driven = replace(load, rate_rps=row.positive("request_rate"))
+        return open_loop(with_cap(replica, OPEN_LOOP_CAP), driven)
     clients = max(int(row.positive("concurrency_or_batch")), 1)
-    driven = _with(load, clients=clients)
+    driven = replace(load, clients=clients)
     replica = with_cap(replica, clients)
     if scenario == "static-batch-ttft":
         return static_batch(replica, Load(load.isl, 1, clients=clients))
     if scenario in ("static-batch", "peak-throughput-static-batch"):
         return static_batch(replica, driven)
     return closed_loop(replica, driven)
-
-
-def _with(load: Load, *, clients: int | None = None, rate_rps: float | None = None) -> Load:
-    return replace(load, clients=clients, rate_rps=rate_rps)
 
 
 def _replica(row: MeasurementRow, coefficients: CoefficientTable) -> tuple[Replicas, int]:

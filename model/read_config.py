@@ -7,7 +7,6 @@ whose shapes cannot be derived is refused rather than guessed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 from data.errors import InputError
@@ -297,8 +296,3 @@ def _mlp(c: _Config, sparse: bool) -> Mlp:
         shared = width
     always = matrices * hidden * shared + hidden * experts
     return Mlp(float(always), experts, top_k, float(expert), float(top_k * width + shared))
-
-
-def config_keys(source: ModelSource) -> Mapping[str, Any]:
-    """Return the merged language part of a config, as `read_architecture` sees it."""
-    return _Config(source)._raw

@@ -148,11 +148,6 @@ def decode_step(r: Replicas, context: ArrayLike) -> DecodeStep:
     return DecodeStep(r, none.linear, one.linear - none.linear, np.asarray(one.compute))
 
 
-def decode_step_s(r: Replicas, sequences: ArrayLike, context: ArrayLike) -> Floats:
-    """Return the time of a step that decodes `sequences` at a mean `context` (seconds)."""
-    return decode_step(r, context).seconds(sequences)
-
-
 def attention_prefill_s(r: Replicas, prompt: ArrayLike, cached: ArrayLike = 0.0) -> Floats:
     """Return the attention time of prefilling `prompt` tokens, `cached` of them already there.
 
@@ -255,8 +250,3 @@ def prefill_work_s(
 def prefill_steps(r: Replicas, new_tokens: ArrayLike) -> Floats:
     """Return the number of steps that prefilling `new_tokens` takes (at least one)."""
     return np.maximum(np.ceil(np.asarray(new_tokens, dtype=float) / r.chunk_tokens), 1.0)
-
-
-def empty_step_s(r: Replicas) -> Floats:
-    """Return the fixed time of a step: engine, layers, collective latency and hops."""
-    return np.asarray(r.step_s + r.layer_s + r.collective_latency_s + r.hop_s, dtype=float)

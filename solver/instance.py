@@ -235,8 +235,3 @@ def _scaled(candidate: Candidate, factor: float) -> Candidate:
     change = factor / candidate.tightened
     rates = tuple(v * change for v in candidate.capacity_rps)
     return replace(candidate, capacity_rps=rates, tightened=factor)
-
-
-def class_positions(instance: Instance, names: Sequence[str]) -> list[int]:
-    """Return the positions of classes by name."""
-    return [instance.class_names.index(n) for n in names]

@@ -33,8 +33,8 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """Configurations of one model and role, each class alone on each.
+class Configurations:
+    """Configurations of one model and role, and what each must hold.
 
     Attributes
     ----------
@@ -44,8 +44,6 @@ class Evaluated:
         For each row of `replicas`: the position of its layout, and its batch cap.
     bandwidth
         Network of each row (bytes/s).
-    alone
-        Each row at the admissible rate of each class alone, arrays (rows, classes).
     """
 
     demand: Demand
@@ -57,6 +55,18 @@ class Evaluated:
     replicas: Replicas
     bandwidth: Floats
     limits: Limits
+
+
+@dataclass(frozen=True)
+class Evaluated(Configurations):
+    """Configurations with each class alone on each.
+
+    Attributes
+    ----------
+    alone
+        Each row at the admissible rate of each class alone, arrays (rows, classes).
+    """
+
     alone: Operation
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable
 from data.precision import precisions
-from model.admission import Job, Limits, admissible_each
+from model.admission import Job, admissible_each
 from model.kv_cache import with_caps
-from model.replicas import Replicas
 from model.service import Operation
 from model.shape import Shape
 from model.traffic import RequestClass
@@ -21,26 +20,11 @@ from solver.candidates import Miss, Search
 from solver.demand import Demand
 from solver.layouts import BATCH_CAPS, PREFILL_CAP, Site, lay_out, sites_of, weight_formats
 from solver.market import Location, Market
-from solver.rating import Evaluated, TierRater, losses_matter
+from solver.rating import Configurations, Evaluated, TierRater, losses_matter
 from solver.role_limits import role_limits
 from solver.workload import Workload
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Configurations of one model and role that are to be evaluated; see `Evaluated`."""
-
-    demand: Demand
-    role: str
-    shapes: list[Shape]
-    places: list[tuple[Location, ...]]
-    index: NDArray[np.intp]
-    cap: NDArray[np.intp]
-    replicas: Replicas
-    bandwidth: Floats
-    limits: Limits
 
 
 class CandidateSearch:
@@ -81,9 +65,9 @@ class CandidateSearch:
                 parts.append(Evaluated(**vars(job), alone=rates))
         return TierRater(parts, len(self.workload.classes), self.loss_matters)
 
-    def _jobs(self, demand: Demand, market: Market) -> Iterator[_Job]:
+    def _jobs(self, demand: Demand, market: Market) -> Iterator[Configurations]:
         wanted = self.workload.serving.disaggregation
-        jobs: list[_Job | None] = []
+        jobs: list[Configurations | None] = []
         if wanted != "only":
             sites = sites_of(self.catalog, market.offers)
             jobs.append(self._prepare(demand, "aggregated", sites, [()] * len(sites)))
@@ -136,7 +120,7 @@ class CandidateSearch:
         role: str,
         sites: Sequence[Site],
         places: Sequence[tuple[Location, ...]],
-    ) -> _Job | None:
+    ) -> Configurations | None:
         """Lay out the configurations of one model and role; None if there are none."""
         precision = self.workload.precision
         layouts = lay_out(
@@ -160,7 +144,7 @@ class CandidateSearch:
         )
         self.search.fitting += len(index)
         bandwidth = layouts.network[index]
-        return _Job(
+        return Configurations(
             demand=demand,
             role=role,
             shapes=layouts.shapes,

@@ -9,7 +9,7 @@ import pytest
 from one_replica import LLAMA_8B, LLAMA_70B, replicas, requests, shape, station
 
 from model.service import operate
-from model.step_time import decode_step_s, prefill_gemm_s, prefill_work_s, weight_read_s
+from model.step_time import decode_step, prefill_gemm_s, prefill_work_s, weight_read_s
 from model.traffic import traffic_of
 
 ROLES = ("aggregated", "decode", "prefill")
@@ -61,7 +61,7 @@ def test_idle_ttft_is_the_prompts_own_time():
     """Nobody waits on an idle replica: one step plus what the prompt adds to it."""
     r = replicas(LLAMA_70B, shape(tp=2))
     o = operate(station(r, requests()), np.array([1e-9]))
-    own = decode_step_s(r, 1.0, 1152.0) + prefill_work_s(r, 1024.0, 0.0, 1.0)
+    own = decode_step(r, 1152.0).seconds(1.0) + prefill_work_s(r, 1024.0, 0.0, 1.0)
     assert o.ttft_tail_s.item() == pytest.approx(own.item(), rel=1e-6)
 
 
@@ -73,7 +73,7 @@ def test_prefills_of_a_crowded_engine_share_steps():
     o = operate(station(r, requests(8, 2)), np.array([256.0]))
     gemm = prefill_gemm_s(r, 8.0, 256.0, 256.0).item() * 256
     fixed = (prefill_work_s(r, 8.0, 0.0, 256.0) - prefill_gemm_s(r, 8.0, 256.0)).item() * 256
-    step = decode_step_s(r, 256.0, 9.0).item()
+    step = decode_step(r, 9.0).seconds(256.0).item()
     assert o.tpot_s.item() == pytest.approx(step + gemm + fixed)
 
 
@@ -94,7 +94,7 @@ def test_a_busy_prefill_pool_fills_its_steps():
     """1,024-token prompts at 8,192 a step: eight share a step that streams the weights once."""
     r = replicas(LLAMA_70B, shape(tp=4))
     s = station(r, requests(), role="prefill")
-    step = decode_step_s(r, 0.0, 0.0).item()
+    step = decode_step(r, 0.0).seconds(0.0).item()
     filled = step + 8 * prefill_gemm_s(r, 1024.0, 0.0, 8.0).item()
     filled += 8 * (prefill_work_s(r, 1024.0, 0.0, 0.0) - prefill_gemm_s(r, 1024.0, 0.0)).item()
     assert 1 / s.saturation_rps.item() == pytest.approx(filled / 8)
@@ -103,7 +103,7 @@ def test_a_busy_prefill_pool_fills_its_steps():
 def test_a_decode_pool_prefills_nothing():
     r = replicas(LLAMA_70B, shape(tp=4))
     o = operate(station(r, requests(), role="decode"), np.array([16.0]))
-    assert o.tpot_s.item() == pytest.approx(decode_step_s(r, 17.0, 1152.0).item())
+    assert o.tpot_s.item() == pytest.approx(decode_step(r, 1152.0).seconds(17.0).item())
     assert o.wait_tail_s.item() < o.tpot_s.item() * 1.01
 
 

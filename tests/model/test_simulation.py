@@ -11,7 +11,7 @@ from one_replica import LLAMA_70B, replicas, shape
 
 from model.simulation.clock import Clock
 from model.simulation.engine import Engine, Requests
-from model.step_time import decode_step_s, prefill_fixed_s, prefill_gemm_s
+from model.step_time import decode_step, prefill_fixed_s, prefill_gemm_s
 
 
 def clock_of(model=LLAMA_70B, chunk_tokens=8192, **changes):
@@ -48,7 +48,7 @@ def test_steps_are_those_of_the_formulas(model, changes, context, sequences):
     given = {"tp": 4, **changes}
     r = replicas(model, shape(**given))
     clock = Clock.of(r)
-    step = decode_step_s(r, sequences, context).item()
+    step = decode_step(r, context).seconds(sequences).item()
     assert clock.step_s(sequences, context) == pytest.approx(step, rel=1e-9)
 
 

@@ -8,7 +8,7 @@ from one_replica import LLAMA_8B, LLAMA_70B, arch, replicas, shape
 
 from model.step_time import (
     attention_prefill_s,
-    decode_step_s,
+    decode_step,
     decode_terms,
     expert_share,
     gemm_s,
@@ -53,7 +53,7 @@ def test_every_term_of_a_decode_step():
 @pytest.mark.parametrize("batch", [1, 16, 64])
 def test_eight_cards_are_three_times_as_fast_not_eight(batch):
     r = replicas(LLAMA_70B, shape(kv="fp8"), shape(kv="fp8", tp=8))
-    one, eight = decode_step_s(r, batch, 1024.0)
+    one, eight = decode_step(r, 1024.0).seconds(batch)
     assert 2.7 <= one / eight <= 3.5
 
 
