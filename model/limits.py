@@ -38,10 +38,13 @@ class Limits:
 
 
 def limits_of(classes: Sequence[RequestClass], max_utilization: float) -> Limits:
-    """Return the targets of `classes` as limits (seconds)."""
+    """Return the targets of `classes` as limits (seconds).
+
+    An answer of a single token has no time per further token, so no TPOT target binds it.
+    """
     return Limits(
         ttft_s=np.array([c.ttft_ms for c in classes]) / 1e3,
-        tpot_s=np.array([c.tpot_ms for c in classes]) / 1e3,
+        tpot_s=np.array([c.tpot_ms if c.osl.mean > 1 else np.inf for c in classes]) / 1e3,
         e2e_s=np.array([c.e2e_ms for c in classes]) / 1e3,
         utilization=max_utilization,
     )

@@ -131,7 +131,7 @@ def predict(
         t = _row(traffic_of(classes, share, role=deployment.role, percentile=p))
         o = operate(replace(station, traffic=t), load, total)
         ttft[f"p{p}"] = _ms(float(np.max(o.ttft_tail_s[0] + travel)))
-        tpot[f"p{p}"] = _ms(float(np.max(o.tpot_tail_s[0])))
+        tpot[f"p{p}"] = _ms(float(np.max(_tpot_tail_s(classes, o))))
         for name, figures in _per_class(classes, o, travel).items():
             for figure, at in spread[name].items():
                 at[f"p{p}"] = getattr(figures, figure)
@@ -176,15 +176,22 @@ def _load_at(station: Station, rate: float) -> float:
 def _per_class(
     classes: Sequence[RequestClass], o: Operation, travel: NDArray[np.float64]
 ) -> dict[str, ClassPrediction]:
+    tpot = _tpot_tail_s(classes, o)
     return {
         c.name: ClassPrediction(
             ttft_ms=_ms(o.ttft_tail_s[0, i] + travel[i]),
-            tpot_ms=_ms(o.tpot_tail_s[0, i]),
+            tpot_ms=_ms(tpot[i]),
             e2e_ms=_ms(o.e2e_tail_s[0, i] + travel[i]),
             handover_ms=_ms(travel[i]),
         )
         for i, c in enumerate(classes)
     }
+
+
+def _tpot_tail_s(classes: Sequence[RequestClass], o: Operation) -> NDArray[np.float64]:
+    """TPOT of each class at its percentile; 0 where no token follows the first."""
+    follows = np.array([c.osl.mean > 1 for c in classes])
+    return np.where(follows, np.broadcast_to(o.tpot_tail_s[0], follows.shape), 0.0)
 
 
 def _output_tokens(role: str, classes: Sequence[RequestClass], rates: Sequence[float]) -> float:

@@ -55,7 +55,7 @@ requests = st.fixed_dictionaries(
     {
         "rate_rps": st.floats(0.5, 40).map(lambda v: round(v, 2)),
         "isl": st.integers(50, 8000),
-        "osl": st.integers(64, 400),
+        "osl": st.integers(1, 400),
     }
 )
 targets = {

@@ -239,9 +239,20 @@ def test_limits_of_the_fleet(planned):
 def test_whole_nodes_are_bought(planned):
     answer = planned("whole nodes")
     assert answer.gpus % 8 == 0
-    assert answer.gpus_idle == answer.gpus - sum(p.gpus for p in answer.pools) >= 0
-    # The pool pays for the idle accelerators of its nodes, too.
-    assert sum(p.cost_per_hour_usd for p in answer.pools) == answer.cost_per_hour_usd
+    assert answer.gpus_idle == answer.gpus - sum(p.gpus for p in answer.pools)
+
+
+def test_idle_accelerators_of_a_node_are_paid_for(quotes, tmp_path):
+    measured = tmp_path / "measured.csv"
+    measured.write_text("accelerator,class,capacity_rps,gpus_per_replica\nh100_sxm,chat,60,4\n")
+    answer = plan(
+        workload(hardware={"regions": ["us"], "spare_replicas": 0}),
+        quotes,
+        measured=measured,
+        explain=False,
+    )
+    assert (answer.gpus, answer.gpus_idle, sum(p.gpus for p in answer.pools)) == (8, 4, 4)
+    assert sum(p.cost_per_hour_usd for p in answer.pools) == answer.cost_per_hour_usd == 23.6
 
 
 def test_several_models_have_pools_of_their_own(planned):
