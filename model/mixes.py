@@ -110,7 +110,7 @@ def _mixes_of(number: int, task: MixTask) -> Iterator[_Mixes]:
         cells = row[:, None], members
         mix = rates[cells] * fractions
         with np.errstate(divide="ignore", invalid="ignore"):
-            own = task.alone.concurrency[cells] * mix / task.alone.rate_rps[cells]
+            own = task.alone.load[cells] * mix / task.alone.rate_rps[cells]
         busy = np.where(mix > 0, own, 0.0)
         traffic = replace(t.take(members), share=mix / mix.sum(axis=1, keepdims=True))
         station = prepare(task.replicas.take(row), traffic, prefill_only=task.role == "prefill")

@@ -5,13 +5,14 @@ For a replica with b sequences decoding on average (all times in seconds):
     step(b)            time of a decode step that also carries the request itself
     work(b)            time that one request's prefill adds to those steps
     λ = b / ((osl − 1)·step + b·work)           Little's law with prefill interference
-    tpot = step / (1 − λ·work)
+    tpot = step / (1 − λ·work) + what the prompts that queued behind its own still take
     ttft = wait for a slot + wait for prefill + running step + own prefill steps
 
 Parametrising by b makes the fixed point b = λ·(osl − 1)·tpot(b) explicit, so no iteration is
-needed. A decode pool is the case of prompts that are wholly cached; a prefill pool the case
-b = 0 at a given rate. Percentiles add to each mean the root of the summed squares of its
-parts' excursions (exact for normal parts, and for one dominant part).
+needed. How TPOT varies between requests is
+`model.variability`'s. A decode pool is the case of prompts that are wholly cached; a prefill
+pool the case b = 0 at a given rate. Percentiles add to each mean the root of the summed squares
+of its parts' excursions (exact for normal parts, and for one dominant part).
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from model.queueing import averaging_factor, single_server_wait, slot_wait
+from model.queueing import Wait, deviations_above, no_wait, single_server_wait, slot_wait
 from model.replicas import Replicas
-from model.station import PrefillLoad, Station, decode_tokens, mean, prefill_load
+from model.station import PrefillLoad, Station, mean, prefill_load
 from model.step_time import prefill_fixed_s, prefill_gemm_s, prefill_steps
+from model.variability import Load, batch_of, combined, stalls_of, tpot_excess_s
 
 Floats = NDArray[np.float64]
+
+
+LIVES_OF_A_WAIT = 12.0
+"""Mean waits that make a long one, as long as a request's life where slots run short."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Operation:
     ----------
     rate_rps
         Requests/s the replica serves.
+    load
+        The argument of `operate` that gave these figures.
     concurrency
         Mean number of decoding sequences.
     slots
@@ -52,6 +60,7 @@ class Operation:
     """
 
     rate_rps: Floats
+    load: Floats
     concurrency: Floats
     slots: Floats
     step_s: Floats
@@ -69,13 +78,14 @@ class Operation:
         return Operation(**{k: v[index] for k, v in vars(self).items()})
 
 
-def operate(station: Station, concurrency: ArrayLike, rate_rps: ArrayLike = 0.0) -> Operation:
+def operate(station: Station, load: ArrayLike, rate_rps: ArrayLike = 0.0) -> Operation:
     """Return the figures of replicas under load.
 
     Parameters
     ----------
-    concurrency
-        Mean number of decoding sequences b, shape (...,); ignored by prefill pools.
+    load
+        Sequences b that decode on average, but for those kept by prompts that queued behind their
+        own; shape (...,); ignored by prefill pools.
     rate_rps
         Request rate of prefill pools, for which b is 0; ignored by the others.
     """
@@ -84,7 +94,7 @@ def operate(station: Station, concurrency: ArrayLike, rate_rps: ArrayLike = 0.0)
         rate = np.broadcast_to(np.asarray(rate_rps, dtype=float), room.shape)
         b = seen = np.zeros_like(room)
     else:
-        b = np.asarray(concurrency, dtype=float)
+        b = np.asarray(load, dtype=float)
         seen = np.minimum(b + 1, np.maximum(room, 1.0))
     step = station.step.seconds(seen)
     prefill = prefill_load(station, b, seen, step)
@@ -92,16 +102,22 @@ def operate(station: Station, concurrency: ArrayLike, rate_rps: ArrayLike = 0.0)
     if not station.prefill_only:
         rate = b / (station.decode_tokens * step + b * work)
     busy = np.minimum(rate * work, 1 - 1e-9)
-    tpot = step / (1 - busy)
-
+    arrivals = station.arrival_scv
     mean_service = mean(t, prefill.service_s)
     second = mean(t, prefill.service_s**2 * (1 + t.isl_scv))
-    arrivals = station.arrival_scv
     queue = single_server_wait(rate, mean_service, second, arrivals)
-    spread = 0.0 if station.prefill_only else (arrivals + station.life_scv) / 2
-    slot = slot_wait(rate, station.saturation_rps, room, spread)
     own = _own_prefill_s(rc, t.isl, t.cached, prefill.added_s * prefill.sharing, step)
     handled = np.where(t.isl > t.cached, rc.request_s, 0.0)
+    if station.prefill_only:
+        slot = no_wait(room)
+        tpot, tpot_excess = step, np.zeros(1)
+    else:
+        batch = batch_of(station, b, rate, step, busy)
+        stalls = stalls_of(station, prefill, Load(b, rate, step, busy), queue, own)
+        tpot = step + mean(t, stalls.mean_s) / station.decode_tokens
+        tpot_excess = tpot_excess_s(station, batch, stalls, seen, step, busy)
+        jointly = rate**2 * mean(t, stalls.variance)
+        slot = _slot_wait(station, batch.variance + jointly, b, rate, step)
     own_excess = _longer_prompt_s(station, prefill, step, seen)
     running = 1 - np.exp(-b) * (1 - np.minimum(rate * mean(t, own), 1.0))
     residual = 0.5 * (step if station.prefill_only else tpot) * running
@@ -109,16 +125,17 @@ def operate(station: Station, concurrency: ArrayLike, rate_rps: ArrayLike = 0.0)
     ttft = wait[..., None] + own + handled
 
     spreads = (queue.excess_s(t.tail), slot.excess_s(t.tail), residual[..., None] * _side(t.z))
-    wait_excess = _combined(*spreads)
-    ttft_excess = _combined(*spreads, own_excess)
-    tpot_excess = _tpot_excess(station, b, rate, step, busy, tpot, prefill.work_s)
+    wait_excess = combined(*spreads)
+    ttft_excess = combined(*spreads, own_excess)
     after_first = 0.0 if station.prefill_only else np.maximum(t.osl - 1, 0.0)
     longer = 0.0 if station.prefill_only else t.osl_tail - t.osl
     lasting = after_first * tpot[..., None]
-    e2e_excess = _combined(ttft_excess, after_first * tpot_excess, longer * tpot[..., None])
+    e2e_excess = combined(ttft_excess, after_first * tpot_excess, longer * tpot[..., None])
+    held = b if station.prefill_only else np.minimum(rate * station.decode_tokens * tpot, room)
     return Operation(
         rate_rps=rate,
-        concurrency=b,
+        load=b,
+        concurrency=held,
         slots=room,
         step_s=step,
         tpot_s=tpot,
@@ -128,8 +145,26 @@ def operate(station: Station, concurrency: ArrayLike, rate_rps: ArrayLike = 0.0)
         e2e_tail_s=ttft + lasting + e2e_excess,
         wait_tail_s=wait[..., None] + wait_excess,
         utilization=np.maximum(rate / station.saturation_rps, rate * mean_service),
-        kv_occupancy=b * station.sequence_bytes / np.maximum(r.kv_budget_bytes, 1.0),
+        kv_occupancy=held * station.sequence_bytes / np.maximum(r.kv_budget_bytes, 1.0),
     )
+
+
+def _slot_wait(station: Station, variance: Floats, b: Floats, rate: Floats, step: Floats) -> Wait:
+    """Return the wait for a batch slot.
+
+    Slots come free as requests end. Over a time that is short against their lives those ends
+    look like a Poisson process, whatever the lives; only over whole lives does it count that
+    these are alike. So the mean wait of those who wait, w = 1/(saturation rate − rate) with
+    both, is (ca² + cs²)/2·w + (1 − cs²)/2·w/(1 + k·w/life).
+    """
+    spare_s = 1 / np.maximum(station.saturation_rps - rate, 1e-12)
+    lives = spare_s / (station.decode_tokens * step)
+    alike = 1 - station.life_scv
+    ends = station.life_scv + alike / (1 + LIVES_OF_A_WAIT * lives)
+    spare = deviations_above(b, variance, station.slots)
+    variability = (station.arrival_scv + ends) / 2
+    taken = np.minimum(b / np.maximum(station.slots, 1.0), 1.0)
+    return slot_wait(rate, station.saturation_rps, taken, spare, variability)
 
 
 def _own_prefill_s(
@@ -159,52 +194,6 @@ def _longer_prompt_s(
     return tail - _own_prefill_s(rc, t.isl, t.cached, prefill.added_s, step)
 
 
-def _tpot_excess(
-    station: Station,
-    b: Floats,
-    rate: Floats,
-    step: Floats,
-    busy: Floats,
-    tpot: Floats,
-    work_each: Floats,
-) -> Floats:
-    """How far a request's TPOT at its percentile lies above the mean.
-
-    Two causes: the batch fluctuates around b (a birth–death process, linearised to an
-    Ornstein–Uhlenbeck one and averaged over the request's life) up to a full one, and a random
-    number of prefills of random length lands in its life (a renewal-reward process: over a time
-    T their work has variance λ·T·(E[w²] + (ca² − 1)·E[w]²)).
-    """
-    t, room = station.traffic, np.maximum(station.slots, 1.0)
-    seen = np.minimum(b + 1, room)
-    slope = (station.step.seconds(seen + 1) - step) / (1 - busy)
-    drift = (1 - busy) * np.maximum(step - b * slope * (1 - busy), 0.05 * step)
-    relaxation = drift / (station.decode_tokens * step**2)
-    arrivals = station.arrival_scv
-    spread = rate * (1 + arrivals) / 2 / relaxation
-    life = decode_tokens(t) * tpot[..., None]
-    kept = averaging_factor(life, relaxation[..., None])
-    fuller = seen[..., None] + t.z * np.sqrt(spread[..., None] * kept)
-    fuller = np.minimum(fuller, room[..., None])
-    slower = station.class_step.seconds(fuller)
-    batch = (slower - step[..., None]) / (1 - busy)[..., None]
-    work = mean(t, work_each)
-    second = mean(t, work_each**2 * (1 + t.isl_scv)) + (arrivals - 1) * work**2
-    hits = t.z * np.sqrt((rate * second)[..., None] * life) / decode_tokens(t)
-    return np.asarray(_combined(batch, hits), dtype=float)
-
-
 def _side(z: Floats) -> Floats:
     """1 above the median, 0 at it: half a step of waiting is the mean, a whole one the worst."""
     return np.minimum(np.maximum(z, 0.0), 1.0)
-
-
-def _combined(*excesses: Floats) -> Floats:
-    """Combine excursions from independent means: root of squares upwards, sum downwards.
-
-    A quantile can lie below the mean (the median of a wait that is mostly zero); such parts
-    cannot be squared, and add as they are.
-    """
-    up = sum(np.maximum(e, 0.0) ** 2 for e in excesses)
-    down = sum(np.minimum(e, 0.0) for e in excesses)
-    return np.asarray(np.sqrt(up) + down, dtype=float)

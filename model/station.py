@@ -101,6 +101,8 @@ class Station:
         Attention and collectives of prefilling one prompt of each class.
     saturation_rps
         Rate at which every slot is taken (or a prefill engine never idles).
+    full_work_s
+        What a prompt of the mix adds to the steps of others at that rate.
     """
 
     replicas: Replicas
@@ -117,6 +119,7 @@ class Station:
     life_scv: Floats
     fixed_work_s: Floats
     saturation_rps: Floats
+    full_work_s: Floats
 
     def take(self, index: NDArray[np.intp]) -> Station:
         """Return the stations at `index` (arrays of shape (cells,), mixes (cells, classes))."""
@@ -169,6 +172,7 @@ _LOAD_FREE = (
     "life_scv",
     "fixed_work_s",
     "saturation_rps",
+    "full_work_s",
 )
 """Arrays of a station that depend neither on the load nor on each other."""
 
@@ -211,6 +215,7 @@ def prepare(r: Replicas, t: Traffic, *, prefill_only: bool = False) -> Station:
         life_scv=everywhere(_life_scv(t)),
         fixed_work_s=np.broadcast_to(fixed, np.broadcast_shapes(fixed.shape, (*room.shape, 1))),
         saturation_rps=np.ones_like(room),
+        full_work_s=np.zeros_like(room),
     )
     full = np.zeros_like(room) if prefill_only else np.maximum(room, 1.0)
     seconds = step.seconds(full)
@@ -219,7 +224,8 @@ def prepare(r: Replicas, t: Traffic, *, prefill_only: bool = False) -> Station:
         limit = 1 / mean(t, load.service_s)
     else:
         limit = full / (station.decode_tokens * seconds + full * mean(t, load.work_s))
-    return replace(station, saturation_rps=limit)
+    work = everywhere(mean(t, load.work_s))
+    return replace(station, saturation_rps=limit, full_work_s=work)
 
 
 @dataclass(frozen=True)
@@ -241,6 +247,7 @@ class PrefillLoad:
     sharing: Floats
     added_s: Floats
     work_s: Floats
+    filled_s: Floats
     service_s: Floats
 
 
@@ -252,10 +259,10 @@ def prefill_load(station: Station, b: Floats, decoding: Floats, step: Floats) ->
     """
     rc, t = station.per_class, station.traffic
     new, others = t.isl - t.cached, decoding[..., None]
-    sharing = np.maximum((b / station.decode_tokens)[..., None] / rc.pp, 1.0)
+    sharing = 1 + (b / station.decode_tokens)[..., None] / rc.pp
     if not new.any():
         none = station.fixed_work_s
-        return PrefillLoad(sharing, none, none / rc.pp, none / rc.pp)
+        return PrefillLoad(sharing, none, none / rc.pp, none / rc.pp, none / rc.pp)
     shared, filled = (
         prefill_gemm_s(rc, new, others, together) + station.fixed_work_s
         for together in (sharing, rc.chunk_tokens)
@@ -265,5 +272,6 @@ def prefill_load(station: Station, b: Floats, decoding: Floats, step: Floats) ->
         sharing=sharing,
         added_s=shared,
         work_s=(filled if station.prefill_only else shared) / rc.pp,
+        filled_s=filled / rc.pp,
         service_s=(filled + step[..., None] * share) / rc.pp,
     )

@@ -54,7 +54,7 @@ def test_limits_hold_at_the_rate_and_break_just_beyond(role, model, cls):
     assert (rates > 0).any()
     for i in np.nonzero(rates > 0)[0]:
         s = station(r.take([i]), cls, role=role)
-        start = np.maximum(found.concurrency[i], 1e-12)
+        start = np.maximum(found.load[i], 1e-12)
         at = load_at(s, rates[[i]], start)
         assert at.rate_rps.item() == pytest.approx(rates[i], rel=1e-6)
         assert excess(at, limits).item() <= 1e-4

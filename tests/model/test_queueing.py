@@ -8,8 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import gamma, norm
 
-from model.queueing import Wait, averaging_factor, single_server_wait, slot_wait
+from model.queueing import (
+    Wait,
+    averaging_factor,
+    deviations_above,
+    gamma_quantile,
+    single_server_wait,
+    slot_wait,
+)
 
 
 def erlang_c(servers, rho):
@@ -45,7 +53,7 @@ def test_kingman():
 
 def test_clockwork_never_waits():
     assert single_server_wait(0.9, 1.0, 1.0, 0.0).mean_s == 0
-    assert slot_wait(0.9, 1.0, 1.0, 0.0).mean_s == 0
+    assert slot_wait(0.9, 1.0, 0.9, np.array(1.0), 0.0).mean_s == 0
 
 
 def test_no_work_no_wait():
@@ -56,29 +64,67 @@ def test_no_work_no_wait():
 
 @pytest.mark.parametrize("rate", [1.0, 1.5])
 def test_overload_waits_for_ever(rate):
-    for wait in (single_server_wait(rate, 1.0, 2.0, 1.0), slot_wait(rate, 1.0, 8.0, 1.0)):
+    for wait in (
+        single_server_wait(rate, 1.0, 2.0, 1.0),
+        slot_wait(rate, 1.0, 1.0, np.array(8.0), 1.0),
+    ):
         assert wait.mean_s == math.inf
         assert wait.excess_s(np.array([0.01])).item() == math.inf
-
-
-def test_one_slot_is_mm1():
-    """ρ^(√4 − 1) = ρ, exact; λ = 3, µ = 4: mean wait 0.75/(4 − 3)."""
-    wait = slot_wait(3.0, 4.0, 1.0, 1.0)
-    assert wait.probability == pytest.approx(0.75)
-    assert wait.mean_s == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize("servers", [1, 2, 4, 8, 16, 32, 64])
 @pytest.mark.parametrize("rho", [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99])
 def test_erlang_c(servers, rho):
-    """Sakasegawa's P(wait) lies within 0.05 of Erlang C everywhere, on the safe side but for
-    0.006 near saturation, and within 8 % from ρ = 0.9 on."""
+    """With servers of constant speed the number in system is Poisson, variance = mean = c·ρ:
+    P(wait) lies within 0.05 of Erlang C everywhere, and within 4 % from ρ = 0.9 on."""
     exact = erlang_c(servers, rho)
-    wait = slot_wait(rho * servers, servers, servers, 1.0)
-    assert -0.006 <= wait.probability - exact <= 0.05
+    busy = np.array(servers * rho)
+    spare = deviations_above(busy, busy, servers)
+    wait = slot_wait(busy, servers, rho, spare, 1.0)
+    assert abs(wait.probability - exact) <= 0.05
     if rho >= 0.9:
-        assert wait.probability == pytest.approx(exact, rel=0.08)
+        assert wait.probability == pytest.approx(exact, rel=0.04)
     assert wait.scale_s == pytest.approx(1 / (servers * (1 - rho)))
+
+
+def test_all_slots_taken_by_hand():
+    """β = 1: φ(1) = 0.24197, Φ(1) = 0.84134: 0.24197/(0.24197 + 0.84134) = 0.22336."""
+    assert slot_wait(1.0, 2.0, 0.5, np.array(1.0), 1.0).probability == pytest.approx(
+        0.22336, abs=1e-5
+    )
+
+
+def test_one_slot_is_taken_as_often_as_it_is_busy():
+    """ρ = 0.01: M/M/1 waits with probability ρ, though the batch is far from normal."""
+    mean = np.array(0.01)
+    wait = slot_wait(0.01, 1.0, 0.01, deviations_above(mean, mean, 1.0), 1.0)
+    assert wait.probability == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("shape", [0.3, 1.0, 4.0, 50.0])
+@pytest.mark.parametrize("probability", [0.9, 0.99])
+def test_gamma_quantile(shape, probability):
+    """Wilson and Hilferty against the exact inverse."""
+    exact = gamma.ppf(probability, shape) / shape
+    z = norm.ppf(probability)
+    found = gamma_quantile(np.array(1.0), np.array(1 / shape), np.array(z))
+    assert found == pytest.approx(exact, rel=0.06)
+
+
+def test_gamma_quantile_never_falls_with_the_variance():
+    """z = 2: it grows to (1 + 2²/4)³ = 8 means at a scv of 9, and stays."""
+    variance = np.array([0.0, 0.5, 2.0, 9.0, 50.0, 1e9])
+    values = gamma_quantile(np.ones(6), variance, np.full(6, 2.0))
+    assert (np.diff(values) >= 0).all()
+    assert values[3:] == pytest.approx(8.0)
+
+
+def test_deviations_above_undo_the_quantile():
+    """The quantile's z is the deviation plus what the cube root's mean lies below 1."""
+    mean, variance = np.array(20.0), np.array(30.0)
+    ninth = 30 / 400 / 9
+    value = gamma_quantile(mean, variance, np.array(2.0))
+    assert deviations_above(mean, variance, value) == pytest.approx(2 - math.sqrt(ninth))
 
 
 def test_percentile_of_a_wait_that_is_mostly_zero():

@@ -32,29 +32,30 @@ def at_percentile(r, cls, percentile, load, role="aggregated"):
 
 
 def test_littles_law():
-    """b = λ·(osl − 1)·tpot, whatever the load: 4, 16 and 60 sequences of 255 more tokens."""
+    """Concurrency = λ·(osl − 1)·tpot, whatever the load; a little more than the load says."""
     s = station(replicas(LLAMA_70B, shape(tp=2)), requests())
     for b in (4.0, 16.0, 60.0):
         o = operate(s, np.array([b]))
-        assert o.rate_rps * 255 * o.tpot_s == pytest.approx(b)
-        assert o.concurrency.item() == b
+        assert o.rate_rps * 255 * o.tpot_s == pytest.approx(o.concurrency)
+        assert o.load.item() == b <= o.concurrency.item() < 1.03 * b
 
 
 def test_tpot_by_hand():
-    """70B fp8 on two H100, 16 sequences (17 with the one that looks), 1,024 in and 256 out.
+    """70B fp8 on two H100, load of 16 (17 with the one that looks), 1,024 in and 256 out.
 
     Step: engine 2.000 + layers 1.040 + weights 13.355 + KV 17·1,152·163,840 B/1.32325e12 = 2.425
-    + collectives 0.960 + 17·0.008322 = 1.101: 19.921 ms. A prompt adds 1,041 tokens · 68.451e9
-    flops and 18 through the head, /1,108.18e12 = 64.332 ms, less the 13.355 that the step streams
-    anyway, attention 1,310,720·1,024²/2 flops/395.76e12 = 1.736 ms and collectives
-    1,024·0.008322 = 8.522 ms: 61.235 ms. A step carries 16/255 of a prompt:
-    tpot = 19.921 + 16/255·61.235 = 23.763 ms, λ = 16/(255·tpot) = 2.6404/s.
+    + collectives 0.960 + 17·0.008322 = 1.101: 19.921 ms. 1 + 16/255 prompts share a step:
+    1,105.25 tokens · 68.451e9 flops and 18.06 through the head, /1,108.18e12 = 68.300 ms, less the
+    13.355 that the step streams anyway, is 51.700 ms a prompt; attention 1,310,720·1,024²/2
+    flops/395.76e12 = 1.736 ms and collectives 1,024·0.008322 = 8.522 ms: 61.958 ms.
+    λ = 16/(255·19.921 + 16·61.958 ms) = 2.6354/s.
     """
     r = replicas(LLAMA_70B, shape(tp=2))
     o = operate(station(r, requests()), np.array([16.0]))
     assert o.step_s.item() == pytest.approx(19.921e-3, abs=1e-6)
-    assert o.tpot_s.item() == pytest.approx(23.763e-3, abs=1e-6)
-    assert o.rate_rps.item() == pytest.approx(2.6404, abs=1e-4)
+    assert o.rate_rps.item() == pytest.approx(2.6354, abs=2e-4)
+    # Prompts left behind come on top: about λ·0.062 s·(0.085 s to prefill) = 14 ms in 255 tokens.
+    assert o.tpot_s.item() == pytest.approx(16 / 255 / 2.6354 + 14e-3 / 255 / 0.75, rel=2e-3)
 
 
 def test_idle_ttft_is_the_prompts_own_time():

@@ -1,0 +1,177 @@
+"""How the time per token varies between requests of one replica.
+
+Two causes. The batch fluctuates: arrivals and ends are random, and a fuller batch decodes
+slower. And prompts stall: each takes time from every sequence that decodes while it is
+prefilled, and how many land in a request's life is random. A prompt that stalls others also
+keeps them there longer, so that they meet more prompts: a branching process, whose offspring
+
+    ρ = λ·(work of a further prompt + tokens·what a further sequence adds to a step)
+
+is the share of a busy engine's time that one more request brings with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.queueing import Wait, averaging_factor, gamma_quantile
+from model.station import PrefillLoad, Station, decode_tokens, mean
+from model.step_time import prefill_budget
+
+Floats = NDArray[np.float64]
+
+CLOSEST = 0.97
+"""Offspring of a prompt beyond which the linear theory says nothing."""
+
+
+FOREVER_S = 1e6
+"""Stands for the wait in front of an overloaded engine."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """A replica at work: sequences that decode, requests/s, step time, prefill share."""
+
+    concurrency: Floats
+    rate_rps: Floats
+    step_s: Floats
+    busy: Floats
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How the number of decoding sequences fluctuates: variance, rate of relaxation (1/s)."""
+
+    variance: Floats
+    relaxation: Floats
+
+
+def batch_of(station: Station, b: Floats, rate: Floats, step: Floats, busy: Floats) -> Batch:
+    """Linearise the birth–death process of the batch around b to an Ornstein–Uhlenbeck one.
+
+    A request more is not only there itself: its prompt keeps the others longer, by the factor
+    1/(1 − busy).
+    """
+    seen = np.minimum(b + 1, np.maximum(station.slots, 1.0))
+    slope = station.step.seconds(seen + 1) - step
+    drift = np.maximum((1 - busy) * (step - b * slope), 0.05 * (1 - busy) * step)
+    relaxation = drift / (station.decode_tokens * step**2)
+    spread = rate * (1 + station.arrival_scv) / 2 / relaxation
+    return Batch(spread / (1 - busy) ** 2, relaxation)
+
+
+@dataclass(frozen=True)
+class Stalls:
+    """Time that prompts of others take from a request while it decodes (seconds).
+
+    Attributes
+    ----------
+    mean_s, variance
+        Per class, shape (..., classes).
+    most_s
+        What it cannot exceed: a full step of prompts for each token; and, as prompts need the
+        slots that others leave, one turnover of the batch.
+    """
+
+    mean_s: Floats
+    variance: Floats
+    most_s: Floats
+
+
+def stalls_of(
+    station: Station, prefill: PrefillLoad, load: Load, queue: Wait, own: Floats
+) -> Stalls:
+    """Return how prompts stall the requests of a replica.
+
+    The time of a step is s plus the work of the prompts that arrived during the one before: an
+    autoregression with mean m = s/(1 − busy), variance λ·E[w²]·m/(1 − ρ²) and correlation ρ^k.
+    A request decodes n such steps, the first of which still serves the prompts that arrived
+    while its own was waiting and served:
+
+        mean = n·(m − s) + left·(1 − ρⁿ)/(1 − ρ)
+        variance = λ·E[w²]·m/(1 − ρ²) · (n·(1 + ρ)/(1 − ρ) − 2ρ(1 − ρⁿ)/(1 − ρ)²) + that of left
+
+    Parameters
+    ----------
+    queue, own
+        A prompt's wait for the engine, and the time of its own steps.
+    """
+    t, rate, step = station.traffic, load.rate_rps, load.step_s
+    n, room = decode_tokens(t), np.maximum(station.slots, 1.0)[..., None]
+    work, further = mean(t, prefill.work_s), mean(t, prefill.filled_s)
+    squares = mean(t, prefill.work_s * prefill.filled_s * (1 + t.isl_scv))
+    squares = rate * np.maximum(squares + (station.arrival_scv - 1) * work**2, 0.0)
+
+    rho = np.maximum(rate * (further + station.decode_tokens * _slope(station, load)), load.busy)
+    rho = np.clip(rho, 0.0, CLOSEST)[..., None]
+    fading = (1 - rho**n) / (1 - rho)
+    settled = (step / (1 - load.busy))[..., None]
+
+    present = np.minimum(queue.mean_s, FOREVER_S) + mean(t, own)
+    each = np.minimum(work, further)
+    left = (rate * each * present)[..., None]
+    left_variance = squares * present + (rate * each) ** 2 * np.minimum(
+        queue.variance, FOREVER_S**2
+    )
+
+    mean_s = n * (settled - step[..., None]) + left * fading
+    one_step = squares[..., None] * settled / (1 - rho**2)
+    variance = one_step * (n * (1 + rho) - 2 * rho * fading) / (1 - rho)
+    variance = variance + left_variance[..., None] * fading**2
+    turnover = room + t.z * np.sqrt(room * (t.isl_scv + t.osl_scv))
+    most = np.minimum(
+        _fullest_s(station, prefill, step) * n, turnover * station.full_work_s[..., None]
+    )
+    return Stalls(np.minimum(mean_s, most), variance, most)
+
+
+def _slope(station: Station, load: Load) -> Floats:
+    """What a further sequence adds to a step, over the usual fluctuation of the batch."""
+    seen, far = load.concurrency + 1, 2 * np.sqrt(load.concurrency + 1)
+    added = station.step.seconds(seen + far) - station.step.seconds(seen)
+    return np.asarray(added / far, dtype=float)
+
+
+def _fullest_s(station: Station, prefill: PrefillLoad, step: Floats) -> Floats:
+    """What prompts add to a step that they fill, shape (..., 1)."""
+    rc, t = station.per_class, station.traffic
+    new = t.isl - t.cached
+    share = np.maximum(new, 1e-9) / prefill_budget(rc, 0.0)
+    filled = prefill.service_s * rc.pp / share - step[..., None]
+    return np.asarray(np.max(np.where(new > 0, filled, 0.0), axis=-1, keepdims=True))
+
+
+def tpot_excess_s(
+    station: Station, batch: Batch, stalls: Stalls, seen: Floats, step: Floats, busy: Floats
+) -> Floats:
+    """Return how far a request's TPOT at its percentile lies above the mean (seconds).
+
+    The batch is averaged over the request's life; stalls are taken as gamma distributed, and
+    never less than their mean: the median of rare stalls is none, but no target is set for it. Both
+    come from the same bursts of arrivals, so they add. Outputs of different length average over
+    fewer or more steps: E[1/osl] ≈ (1 + osl_scv)/E[osl].
+    """
+    t, room = station.traffic, np.maximum(station.slots, 1.0)[..., None]
+    n = decode_tokens(t)
+    life = n * step[..., None] + stalls.mean_s
+    kept = averaging_factor(life, batch.relaxation[..., None])
+    fuller = np.minimum(seen[..., None] + t.z * np.sqrt(batch.variance[..., None] * kept), room)
+    slower = (station.class_step.seconds(fuller) - step[..., None]) / (1 - busy)[..., None]
+    worst = gamma_quantile(stalls.mean_s, stalls.variance * (1 + t.osl_scv), t.z)
+    worst = np.maximum(worst, stalls.mean_s)
+    most = station.class_step.seconds(room) - step[..., None] + stalls.most_s / n
+    return np.asarray(np.minimum(slower + worst / n, most) - stalls.mean_s / n, dtype=float)
+
+
+def combined(*excesses: Floats) -> Floats:
+    """Combine excursions from independent means: root of squares upwards, sum downwards.
+
+    A quantile can lie below the mean (the median of a wait that is mostly zero); such parts
+    cannot be squared, and add as they are.
+    """
+    up = sum(np.maximum(e, 0.0) ** 2 for e in excesses)
+    down = sum(np.minimum(e, 0.0) for e in excesses)
+    return np.asarray(np.sqrt(up) + down, dtype=float)
