@@ -1,13 +1,17 @@
 # make plan   set everything up and plan examples/chat-70b.yaml
 # make test   set everything up, then lint, type-check and run the tests
 # make bench  measure the speed targets
+# make tails    compare the formulas' percentiles with simulated ones
+# make coefficients  fit the shipped coefficients to public measurements
+# make accuracy  compare predictions with public measurements, beside AIConfigurator's
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RIVAL := .venv-accuracy
 
-.PHONY: plan test lint bench examples clean
+.PHONY: plan test lint bench examples accuracy coefficients tails clean
 
 plan: $(READY)
 	$(BIN)/minfleet plan examples/chat-70b.yaml
@@ -25,10 +29,26 @@ bench: $(READY)
 examples: $(READY)
 	$(BIN)/python docs/render_examples.py
 
+accuracy: $(READY) $(RIVAL)/.ready
+	$(BIN)/python -m benchmarks.accuracy --environment $(RIVAL)
+
+tails: $(READY)
+	$(BIN)/python -m benchmarks.tails
+
+coefficients: $(READY) $(RIVAL)/.ready
+	$(BIN)/python -m benchmarks.accuracy.fit --environment $(RIVAL)
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(READY)
 
+$(RIVAL)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(RIVAL)
+	$(RIVAL)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	    $$($(PYTHON) -c 'import tomllib; \
+	print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["accuracy"])')
+	touch $(RIVAL)/.ready
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(RIVAL) build *.egg-info

@@ -16,6 +16,11 @@ VERBS = {
         "predict",
         "Predict measured benchmark rows.",
     ),
+    "calibrate": (
+        "api.commands.calibrate",
+        "calibrate",
+        "Fit the model to your own measured runs.",
+    ),
     "simulate": (
         "api.commands.simulate",
         "simulate",

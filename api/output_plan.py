@@ -53,6 +53,7 @@ def show_plan(plan: Plan, name: str, *, explain: str = "auto") -> None:
         _classes(out, plan)
     if plan.infeasibility is not None:
         _infeasibility(out, plan.infeasibility)
+    _simulation(out, plan)
     _proof(out, plan)
     _binding(out, plan, explain)
     _alternatives(out, plan, explain)
@@ -158,6 +159,30 @@ def _against(value: float | None, target: float | None) -> str:
     if target is None:
         return milliseconds(value)
     return f"{milliseconds(value)} ≤ {milliseconds(target)}"
+
+
+def _simulation(out: Lines, plan: Plan) -> None:
+    """Print what the fleet did in simulation, and what holding there costs."""
+    s = plan.simulation
+    if s is None:
+        return
+    holds = "holds" if s["meets"] else "MISSES"
+    out.title(f"In simulation ({s['requests']:,} requests, {s['arrivals']}, {s['router']} router)")
+    rows = []
+    for c in s["classes"]:
+        figures = [c[name] for name in ("ttft_ms", "tpot_ms")]
+        percentile = f"p{c['percentile']:g}"
+        cells = [_against(f["simulated"], f["target"]) for f in figures]
+        met = "–" if c["attainment"] is None else f"{c['attainment']:.2%}"
+        rows.append((c["name"], percentile, *cells, met))
+    out.table(("class", "at", "TTFT, target", "TPOT, target", "met all"), rows)
+    more = s["cost_per_hour_usd"] - s["cost_by_formulas_usd"]
+    by_formulas = f"{usd(s['cost_by_formulas_usd'])}/h by the formulas alone"
+    if more > 0:
+        tried = f"{s['fleets_tried']} fleets were simulated"
+        out.text(f"{holds} for {usd(more)}/h more than {by_formulas}; {tried}.")
+    else:
+        out.text(f"{holds} at {by_formulas}.")
 
 
 def _proof(out: Lines, plan: Plan) -> None:

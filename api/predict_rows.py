@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 
 from data.coefficients import CoefficientTable
@@ -18,6 +19,30 @@ FEW_ROWS = 200
 
 CHUNK = 64
 """Rows handed to a process at a time."""
+
+
+@contextmanager
+def predictor(
+    workers: int | None = None,
+) -> Iterator[Callable[[Sequence[MeasurementRow], CoefficientTable], list[RowPrediction]]]:
+    """Yield a function that predicts rows with a table, on processes that stay for the next call.
+
+    Parameters
+    ----------
+    workers
+        Processes; one a core by default.
+    """
+    count = workers or os.cpu_count() or 1
+    if count == 1:
+        yield lambda rows, table: [predict_row(row, table) for row in rows]
+        return
+    with ProcessPoolExecutor(count) as pool:
+
+        def predict(rows: Sequence[MeasurementRow], table: CoefficientTable) -> list[RowPrediction]:
+            each = partial(predict_row, coefficients=table)
+            return list(pool.map(each, rows, chunksize=max(1, len(rows) // (4 * count))))
+
+        yield predict
 
 
 def predictions(

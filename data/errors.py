@@ -7,6 +7,7 @@
     │   ├── CatalogError      a row of accelerators, offers or models
     │   ├── UnknownNameError  a model, accelerator, provider … that nothing here is called
     │   └── WorkloadError     a field of a workload
+    ├── CalibrationError      measured runs cannot be fitted, or not better than before
     ├── EngineError           an optimisation engine failed or is missing
     └── PlanError             a stored plan cannot be read or does not hold
 """
@@ -59,6 +60,10 @@ class UnknownNameError(InputError):
         meant = f"; did you mean {near}?" if near else "."
         tail = f" {hint[0].upper()}{hint[1:]}." if hint else ""
         super().__init__(f"{where}unknown {kind} {name!r}{meant}{tail}")
+
+
+class CalibrationError(MinfleetError):
+    """A fit cannot be made, did not converge, or is no better than what it started from."""
 
 
 class EngineError(MinfleetError):

@@ -79,6 +79,23 @@ class MeasurementRow:
             raise Unusable(f"{column} is {'unknown' if value is None else 'zero'}")
         return value
 
+    def latency_ms(self, figure: str) -> float | None:
+        """Return a measured latency above zero: its mean where known, else its median.
+
+        Predictions are means. Few sources give them; where outputs are long, medians are close.
+
+        Parameters
+        ----------
+        figure
+            ``ttft`` or ``tpot``.
+
+        Raises
+        ------
+        Unusable
+            If the cell is not a finite number of zero or more.
+        """
+        return self.number(f"{figure}_ms_mean") or self.number(f"{figure}_ms_median") or None
+
     @property
     def notes(self) -> Mapping[str, str]:
         """``name=value`` parts of the notes; parts without a sign map to an empty text."""

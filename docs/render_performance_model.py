@@ -16,7 +16,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from marked import rewrite  # noqa: E402
 
 from data.accelerators import shipped_accelerators  # noqa: E402
-from data.coefficients import shipped_coefficients  # noqa: E402
+from data.coefficients import RANGES, RECORD, shipped_coefficients  # noqa: E402
 from data.tables import shipped_rows  # noqa: E402
 
 RATE = 2.0
@@ -29,10 +29,33 @@ def coefficients_table() -> str:
     lines = ["| " + " | ".join(names) + " |", "| --- " * len(names) + "|"]
     for row in shipped_rows("coefficients"):
         c = row.cells
+        if c["coefficient"].startswith(RECORD):
+            continue
         bounds = f"{c['low']} to {c['high']}" if c["low"] else ""
         cells = [f"`{c['coefficient']}`"]
         cells += ["all" if c[key] == "*" else c[key] for key in ("engine", "family")]
         cells += [c["value"], c["unit"], bounds, c["notes"], c["source"]]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def fits_table() -> str:
+    """Return what the coefficients were fitted on as a Markdown table."""
+    table = shipped_coefficients()
+    names = ("engine", "family", "runs", "TPOT error", "TTFT error", *RANGES.values())
+    lines = ["| " + " | ".join(names) + " |", "| --- " * len(names) + "|"]
+    records = {(c.engine, c.family, c.name): c for c in table.rows if c.name.startswith(RECORD)}
+    for engine, family in dict.fromkeys(key[:2] for key in records):
+        own = {
+            n.removeprefix(RECORD): c
+            for (e, f, n), c in records.items()
+            if (e, f) == (engine, family)
+        }
+        errors = [
+            f"{own[n].value:.0f} % ({own[n].high:.0f} %)" for n in ("tpot_error", "ttft_error")
+        ]
+        ranges = [f"{own[n].low:,.4g} to {own[n].high:,.4g}" for n in RANGES]
+        cells = [engine, family, f"{own['rows'].value:,.0f}", *errors, *ranges]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -66,79 +89,122 @@ def example() -> dict[str, tuple[str, float, str]]:
         each = kv_each + token
         return engine + fixed + gemm(sequences, sequences) + latency + sequences * each
 
-    def work_of(sequences: float) -> float:
-        added = gemm(sequences + 1024, sequences + 1) - gemm(sequences, sequences)
-        return added + attention + 1024 * token
+    def work_of(b: float, seen: float) -> float:
+        """What a prompt adds to a step that it shares with b/255 others."""
+        n = 1 + b / 255
+        added = gemm(seen + n * 1024, seen + n) - gemm(seen, seen)
+        return added / n + attention + 1024 * token
 
-    b = 1.0
+    b, rate = 1.0, RATE / 1e3
     for _ in range(200):
-        b = RATE / 1e3 * (255 * step_of(b + 1) + b * work_of(b + 1))
-    step, work = step_of(b + 1), work_of(b + 1)
-    tpot = step + b / 255 * work
-    most = 64 / (255 * step_of(64) + 64 * work_of(64)) * 1e3
+        b = rate * (255 * step_of(b + 1) + b * work_of(b, b + 1))
+    step, work = step_of(b + 1), work_of(b, b + 1)
+    prompt_share = 1 + b / 255
+    busy = rate * work
+    most = 64 / (255 * step_of(64) + 64 * work_of(64, 64)) * 1e3
 
     budget = 8192 - (b + 1)
-    filled = gemm(b + 1 + budget, b + 1 + budget / 1024) - gemm(b + 1, b + 1)
-    service = filled * 1024 / budget + attention + 1024 * token + step * 1024 / budget
-    busy = RATE / 1e3 * service
-    scale = service / (2 * (1 - busy))
-    own = step + work
-    running = 1 - math.exp(-b) * (1 - RATE / 1e3 * own)
+    filled = (gemm(b + 1 + budget, b + 1 + budget / 1024) - gemm(b + 1, b + 1)) * 1024 / budget
+    filled += attention + 1024 * token
+    service = filled + step * 1024 / budget
+    load = rate * service
+    scale = service / (2 * (1 - load))
+    queue, queue_variance = load * scale, load * (2 - load) * scale**2
+    products_of = gemm(b + 1 + prompt_share * 1024, b + 1 + prompt_share)
+    own = step + products_of - gemm(b + 1, b + 1) + prompt_share * (attention + 1024 * token)
+
+    slope = (step_of(b + 1 + 2 * math.sqrt(b + 1)) - step) / (2 * math.sqrt(b + 1))
+    rho = rate * (filled + 255 * slope)
+    fading = (1 - rho**255) / (1 - rho)
+    squares, present = rate * work * filled, queue + own
+    left = rate * min(work, filled) * present
+    settled = step / (1 - busy)
+    stalls = 255 * (settled - step) + left * fading
+    stall_variance = squares * settled / (1 - rho**2)
+    stall_variance *= (255 * (1 + rho) - 2 * rho * fading) / (1 - rho)
+    left_variance = squares * present + (rate * min(work, filled)) ** 2 * queue_variance
+    stall_variance += left_variance * fading**2
+    tpot = step + stalls / 255
+
+    theta = (1 - busy) * (step - b * (step_of(b + 2) - step)) / (255 * step**2)
+    batch_variance = rate / theta / (1 - busy) ** 2
+    x = (255 * step + stalls) * theta
+    kept = 2 / x * (1 - (1 - math.exp(-x)) / x)
+    z = 2.3263478740408408
+    spread = math.sqrt(batch_variance * kept)
+    slower = (step_of(b + 1 + z * spread) - step) / (1 - busy)
+    ninth = stall_variance / stalls**2 / 9
+    worst = stalls * (1 - ninth + z * math.sqrt(ninth)) ** 3
+    tpot_tail = step + slower + worst / 255
+
+    running = 1 - math.exp(-b) * (1 - rate * own)
     residual = tpot / 2 * running
-    slot = (RATE / most) ** (math.sqrt(2 * 65) - 1)
-    slot_scale = 0.5 / (most - RATE) * 1e3
-    mean = busy * scale + slot * slot_scale + residual + own
-    queue_more = scale * math.log(busy / 0.01) - busy * scale
+    joint = batch_variance + rate**2 * stall_variance
+    beta = ((64 / b) ** (1 / 3) - 1) / math.sqrt(joint / b**2 / 9)
+    density = math.exp(-(beta**2) / 2) / math.sqrt(2 * math.pi)
+    slot = density / (density + beta * (1 + math.erf(beta / math.sqrt(2))) / 2)
+    spare = 1e3 / (most - RATE)
+    slot_scale = (1 + 1 / (1 + 12 * spare / (255 * step))) / 2 * spare
+    handled = k["request_ms"] + 80 * k["prompt_layer_us"] / 1e3
+    mean = queue + slot * slot_scale + residual + own + handled
+    queue_more = scale * math.log(load / 0.01) - queue
     slot_more = slot_scale * math.log(max(slot / 0.01, 1)) - slot * slot_scale
     up = math.hypot(queue_more, max(slot_more, 0.0), residual)
     tail = mean + up + min(slot_more, 0.0)
-
-    slope = step_of(b + 2) - step
-    theta = (1 - RATE / 1e3 * work) * (step - b * slope) / (255 * step**2)
-    x = 255 * tpot * theta
-    kept = 2 / x * (1 - (1 - math.exp(-x)) / x)
-    z = 2.3263478740408408
-    spread = math.sqrt(RATE / 1e3 / theta * kept)
-    batch = (step_of(b + 1 + z * spread) - step) * tpot / step
-    hits = z * work * math.sqrt(RATE / 1e3 * 255 * tpot) / 255
-    tpot_tail = tpot + math.hypot(batch, hits)
     return {
-        "sequences decoding": (
-            f"λ·255·tpot = {RATE:g}/s · 255 · {tpot:.3f} ms (found by iteration)", b, ""),
+        "load": (
+            f"2/s · (255 · {step:.3f} + b · {work:.3f} ms) (found by iteration)", b, "sequences"),
         "step": (
             f"{engine:.3f} + {fixed:.3f} + {weights:.3f} + {latency:.3f} + "
             f"{b + 1:.3f} · ({kv_each:.4f} + {token:.4f}) ms", step, "ms"),
-        "products of a prompt": (
-            f"{b + 1025:.1f} tokens · 68.451e9 flop/{rate8 / 1e12:.1f} Tflop/s + head", 
-            products(b + 1025, b + 2), "ms"),
+        "prompts in a step that carries one": (f"1 + {b:.3f}/255", prompt_share, ""),
+        "products of such a step": (
+            f"{b + 1 + prompt_share * 1024:.1f} tokens · 68.451e9 flop/{rate8 / 1e12:.1f} "
+            "Tflop/s + head", products_of, "ms"),
         "attention of a prompt": (
-            "80 · 4 · 8,192/2 · 1,024²/2 flop at 0.4 of the 16-bit peak", attention, "ms"),
+            f"80 · 4 · 8,192/2 · 1,024²/2 flop at {k['mfu_attention']:g} of the 16-bit peak",
+            attention, "ms"),
         "work": (
-            f"{products(b + 1025, b + 2):.3f} − {weights:.3f} + {attention:.3f} + "
+            f"({products_of:.3f} − {weights:.3f})/{prompt_share:.4f} + {attention:.3f} + "
             f"1,024 · {token:.5f} ms", work, "ms"),
-        "mean TPOT": (f"{step:.3f} + {b:.3f}/255 · {work:.3f} ms", tpot, "ms"),
         "saturation rate": (
-            f"64/(255 · {step_of(64):.3f} + 64 · {work_of(64):.3f} ms)", most, "/s"),
+            f"64/(255 · {step_of(64):.3f} + 64 · {work_of(64, 64):.3f} ms)", most, "/s"),
         "utilisation": (f"{RATE:g}/{most:.3f}", RATE / most, ""),
         "prefill service": (
-            f"1,024/{budget:.1f} · ({step:.3f} + {filled:.3f}) + {attention:.3f} + "
-            f"{1024 * token:.3f} ms", service, "ms"),
+            f"{filled:.3f} + {step:.3f} · 1,024/{budget:.1f} ms, in full steps", service, "ms"),
         "wait for prefill": (
-            f"{busy:.4f} · {service:.3f}/(2 · (1 − {busy:.4f})) ms", busy * scale, "ms"),
+            f"{load:.4f} · {service:.3f}/(2 · (1 − {load:.4f})) ms", queue, "ms"),
+        "own prefill": (
+            f"{step:.3f} + {products_of:.3f} − {weights:.3f} + {prompt_share:.4f} · "
+            f"({attention:.3f} + {1024 * token:.3f}) ms", own, "ms"),
+        "share that a request more brings": (
+            f"2/s · ({filled:.3f} + 255 · {slope:.4f} ms)", rho, ""),
+        "prompts left behind": (f"2/s · {min(work, filled):.3f} · {present:.3f} ms", left, "ms"),
+        "stalls of a request": (
+            f"255 · ({settled:.3f} − {step:.3f}) + {left:.3f}/(1 − {rho:.4f}) ms", stalls, "ms"),
+        "deviation of the stalls": (
+            f"2/s · {work:.3f} · {filled:.3f} ms² a step, ρ = {rho:.4f}",
+            math.sqrt(stall_variance), "ms"),
+        "mean TPOT": (f"{step:.3f} + {stalls:.3f}/255 ms", tpot, "ms"),
+        "sequences decoding": (f"2/s · 255 · {tpot:.3f} ms", rate * 255 * tpot, ""),
         "running step": (f"{tpot:.3f}/2 · {running:.5f} ms", residual, "ms"),
-        "own prefill": (f"{step:.3f} + {work:.3f} ms", own, "ms"),
+        "beside the steps": (
+            f"{k['request_ms']:g} + 80 · {k['prompt_layer_us']:g}/1,000 ms", handled, "ms"),
         "mean TTFT": (
-            f"{busy * scale:.3f} + {slot * slot_scale:.3f} (slot) + {residual:.3f} + {own:.3f} ms",
+            f"{queue:.3f} + {slot * slot_scale:.3f} (slot) + {residual:.3f} + {own:.3f} + "
+            f"{handled:.3f} ms",
             mean, "ms"),
         "p99 of the wait beyond its mean": (
-            f"{scale:.3f} · ln({busy:.4f}/0.01) − {busy * scale:.3f} ms", queue_more, "ms"),
+            f"{scale:.3f} · ln({load:.4f}/0.01) − {queue:.3f} ms", queue_more, "ms"),
         "p99 TTFT": (
             f"{mean:.3f} + √({queue_more:.3f}² + {residual:.3f}²) ms", tail, "ms"),
         "spread of the batch": (
-            f"√(λ/θ · kept), 1/θ = {1 / theta / 1e3:.2f} s, kept = {kept:.4f}", spread, ""),
+            f"√({batch_variance:.3f} · {kept:.4f}), averaged over a life", spread, ""),
+        "p99 of the stalls": (
+            f"gamma of mean {stalls:.1f} and deviation {math.sqrt(stall_variance):.1f} ms",
+            worst, "ms"),
         "p99 TPOT": (
-            f"{tpot:.3f} + √({batch:.3f}² + {hits:.3f}²) ms: a fuller batch, more prefills",
-            tpot_tail, "ms"),
+            f"{step:.3f} + {slower:.3f} (a fuller batch) + {worst:.3f}/255 ms", tpot_tail, "ms"),
     }  # fmt: skip
 
 
@@ -152,7 +218,11 @@ def example_table() -> str:
 
 def parts() -> dict[str, str]:
     """Return the generated parts of the page."""
-    return {"coefficients": coefficients_table(), "example under load": example_table()}
+    return {
+        "coefficients": coefficients_table(),
+        "fits": fits_table(),
+        "example under load": example_table(),
+    }
 
 
 def write() -> None:

@@ -44,6 +44,10 @@ Floats = NDArray[np.float64]
 _MOST_TPOT_S = 1e3
 """Stands for the TPOT target of a class that has none."""
 
+LEAST_LOAD = 1e-4
+"""Share of a replica's load range, or of the rate that a class has alone, below which a replica
+that keeps its targets only while it is as good as idle is not counted on at all."""
+
 ROLES = ("aggregated", "prefill", "decode")
 
 
@@ -152,7 +156,9 @@ def _search(jobs: Sequence[Job], *, prefill_only: bool) -> list[Operation]:
         prefill_only=prefill_only,
     )
     limits = join_limits([p.limits for p in parts])
-    found = at_fraction(station, largest_load(station, limits))
+    load = largest_load(station, limits)
+    found = at_fraction(station, load)
+    served = np.where(load >= LEAST_LOAD, found.rate_rps, 0.0)
     answers, begin = [], 0
     for job, part in zip(jobs, parts, strict=True):
         end = begin + len(part.row)
@@ -162,7 +168,7 @@ def _search(jobs: Sequence[Job], *, prefill_only: bool) -> list[Operation]:
             filled[part.row, part.column] = getattr(found, name)[begin:end]
             figures[name] = filled
         rate = np.zeros(job.shape)
-        rate[part.row, part.column] = found.rate_rps[begin:end]
+        rate[part.row, part.column] = served[begin:end]
         answers.append(Operation(**{**figures, "rate_rps": rate}))
         begin = end
     return answers
@@ -230,7 +236,7 @@ def admissible_in_tiers(jobs: Sequence[TierJob]) -> list[Floats]:
         for job in [jobs[i]]
     ]
     for i, held in zip(shared, hold_mixes(tasks), strict=True):
-        rates[i] = held
+        rates[i] = np.where(held >= LEAST_LOAD * jobs[i].alone.rate_rps, held, 0.0)
     return rates
 
 
@@ -241,7 +247,7 @@ def _at_strictest(job: TierJob) -> Operation:
         return job.alone
     prefill_only = job.role == "prefill"
     station = prepare(job.replicas.column(), one_each(strict, job.role), prefill_only=prefill_only)
-    return operate(station, job.alone.concurrency, job.alone.rate_rps)
+    return operate(station, job.alone.load, job.alone.rate_rps)
 
 
 def _promise(

@@ -26,7 +26,7 @@ PROMPTS = 1000
 SIMULATED_ROUNDS = 3
 """Rounds that are simulated; the last is left out, since fewer clients are left in it."""
 
-DRIFT = 0.3
+DRIFT = 0.2
 """Spread of outputs that stands for clients of equal requests drifting apart."""
 
 OPEN_LOOP_REQUESTS = 600
@@ -50,6 +50,8 @@ class Load:
         Rate of an open loop; None otherwise.
     rounds
         Requests that each client of a closed loop sends; `PROMPTS` in all where unknown.
+    poll_steps
+        Steps between two looks of the engine at what has arrived.
     """
 
     isl: int
@@ -58,6 +60,7 @@ class Load:
     clients: int | None = None
     rate_rps: float | None = None
     rounds: float | None = None
+    poll_steps: int = 1
 
     @property
     def means(self) -> tuple[float, float]:
@@ -107,7 +110,7 @@ def closed_loop(replica: Replicas, load: Load) -> Measured:
             engine.submit(sent)
             sent += 1
 
-    engine = Engine(_clock(replica, load), requests, on_done=answered)
+    engine = Engine(_clock(replica, load), requests, on_done=answered, poll_steps=load.poll_steps)
     for n in range(clients):
         engine.submit(n)
     engine.run()

@@ -10,12 +10,8 @@ import numpy as np
 from data.measurements import MeasurementRow, Unusable
 from model.measured_rows import RowPrediction
 
-FIGURES = {
-    "tpot_ms": "tpot_ms_median",
-    "ttft_ms": "ttft_ms_median",
-    "output_tok_per_s": "output_tok_per_s",
-}
-"""Predicted figure → the column that holds what was measured."""
+FIGURES = ("tpot_ms", "ttft_ms", "output_tok_per_s")
+"""Figures that are predicted and measured."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +40,20 @@ def errors_of(rows: Iterable[tuple[MeasurementRow, RowPrediction]]) -> list[Erro
     """Return the errors of every figure that was both predicted and measured."""
     pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in FIGURES}
     for row, predicted in rows:
-        for name, column in FIGURES.items():
-            value, measured = getattr(predicted, name), _measured(row, column)
+        for name in FIGURES:
+            value, measured = getattr(predicted, name), measured_figure(row, name)
             if value is not None and measured:
                 ratio = value / measured - 1
                 pairs[name].append((ratio, predicted.error_band_pct or 0.0))
     return [_error_of(name, found) for name, found in pairs.items() if found]
 
 
-def _measured(row: MeasurementRow, column: str) -> float | None:
+def measured_figure(row: MeasurementRow, name: str) -> float | None:
+    """Return a measured figure of `FIGURES`; None where it is unknown or no number."""
     try:
-        return row.number(column)
+        if name == "output_tok_per_s":
+            return row.number(name) or None
+        return row.latency_ms(name.removesuffix("_ms"))
     except Unusable:
         return None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from data.accelerators import Accelerator, canonical_accelerator, shipped_accelerators
+from data.benchmark_settings import BenchmarkSettings, find_settings
 from data.coefficients import ENGINES, CoefficientTable
 from data.errors import MinfleetError
 from data.measurements import MeasurementRow, Unusable
@@ -32,6 +33,9 @@ CHUNK_TOKENS = 8192
 
 INFERENCEX_ROUNDS = 10
 """Requests that each client of an InferenceX benchmark sends."""
+
+INFERENCEX = "inferencex"
+"""The source whose settings `data.benchmark_settings` knows."""
 
 OFFLINE_CAP = 2048
 """Batch cap of offline runs, whose engines are set to take what fits."""
@@ -88,7 +92,7 @@ def _run(row: MeasurementRow, replica: Replicas) -> Measured:
         isl=int(isl),
         osl=max(int(osl), 1),
         shortest=0.8 if "U[0.8L" in row.text("notes") else 1.0,
-        rounds=INFERENCEX_ROUNDS if "InferenceX" in row.text("notes") else None,
+        rounds=INFERENCEX_ROUNDS if _source(row) == INFERENCEX else None,
     )
     if scenario == "max-throughput-offline":
         return offline(with_cap(replica, OFFLINE_CAP), load)
@@ -96,7 +100,9 @@ def _run(row: MeasurementRow, replica: Replicas) -> Measured:
         driven = replace(load, rate_rps=row.positive("request_rate"))
         return open_loop(with_cap(replica, OPEN_LOOP_CAP), driven)
     clients = max(int(row.positive("concurrency_or_batch")), 1)
-    driven = replace(load, clients=clients)
+    settings = _settings(row)
+    steps = 1 if settings is None else settings.poll_steps
+    driven = replace(load, clients=clients, poll_steps=steps)
     replica = with_cap(replica, clients)
     if scenario == "static-batch-ttft":
         return static_batch(replica, Load(load.isl, 1, clients=clients))
@@ -114,13 +120,16 @@ def _replica(row: MeasurementRow, coefficients: CoefficientTable) -> tuple[Repli
     tp = int(row.number("tp") or row.number("gpu_count") or 1)
     pp = int(row.number("pp") or 1)
     ep = int(row.number("ep") or 1)
+    if ep > 1 and tp == ep * ep:
+        tp = ep  # some sources write the product of both degrees of the experts as TP
     engine = row.text("engine").lower()
     if engine not in ENGINES:
         raise Unusable(f"engine {engine[:40]!r} is none of {', '.join(ENGINES)}")
+    settings = _settings(row)
     shape = Shape(
         accelerator=chip,
         weights=_format(row, source),
-        kv=_cache_format(row),
+        kv=_cache_format(row, source, settings),
         tp=tp,
         pp=pp,
         ep=tp if ep > 1 else 1,
@@ -136,9 +145,26 @@ def _replica(row: MeasurementRow, coefficients: CoefficientTable) -> tuple[Repli
         [shape],
         engine=engine,
         coefficients=coefficients,
-        chunk_tokens=CHUNK_TOKENS,
+        chunk_tokens=CHUNK_TOKENS if settings is None else settings.chunk_tokens,
     )
+    if settings is not None:
+        usable = replica.memory_bytes * settings.memory_utilization
+        replica = replace(replica, usable_bytes=usable)
     return replica, 1
+
+
+def _source(row: MeasurementRow) -> str:
+    """Return the published benchmark that a row is of; empty where it is not a known one."""
+    named = (row.text("source"), row.text("notes"))
+    return INFERENCEX if any(INFERENCEX in text.lower() for text in named) else ""
+
+
+def _settings(row: MeasurementRow) -> BenchmarkSettings | None:
+    source = resolve_model(row.text("model"))
+    assert source is not None
+    clients = int(row.number("concurrency_or_batch") or 1)
+    family = _chip(row.text("gpu")).family
+    return find_settings(_source(row), row.text("engine").lower(), source.name, family, clients)
 
 
 def _format(row: MeasurementRow, source: ModelSource) -> str:
@@ -150,19 +176,25 @@ def _format(row: MeasurementRow, source: ModelSource) -> str:
     return _WEIGHTS[stated]
 
 
-def _cache_format(row: MeasurementRow) -> str:
-    """Format of the KV cache: as stated; else 8 bits where that comes with narrow weights.
+def _cache_format(
+    row: MeasurementRow, source: ModelSource, settings: BenchmarkSettings | None
+) -> str:
+    """Format of the KV cache: as stated, as the benchmark set it, or as the checkpoint asks for.
 
-    InferenceX runs FP8 and FP4 checkpoints with an FP8 cache, as TensorRT-LLM does by itself.
+    Checkpoints that ModelOpt narrows (all NVFP4 ones of models published wider, and FP8 ones for
+    TensorRT-LLM) ask for an 8-bit cache; else engines take 16 bits.
     """
     stated = row.text("precision_kv").lower()
     if stated in _KV:
         return _KV[stated]
     if stated:
         raise Unusable(f"KV format {stated[:40]!r} is not known")
-    narrow = _WEIGHTS.get(row.text("precision_weights").lower()) in ("fp8", "fp4")
-    by_itself = row.text("engine").lower() == "trtllm" or "InferenceX" in row.text("notes")
-    return "fp8" if narrow and by_itself else "bf16"
+    weights = row.text("precision_weights").lower()
+    narrowed = weights == "nvfp4" and source.native_precision != "fp4"
+    narrowed = narrowed or (weights == "fp8" and row.text("engine").lower() == "trtllm")
+    if narrowed:
+        return "fp8"
+    return "bf16" if settings is None else settings.kv
 
 
 def _chip(name: str) -> Accelerator:

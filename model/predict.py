@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from data.coefficients import CoefficientTable
+from data.coefficients import OUTSIDE_BAND, CoefficientTable
 from model.architecture import Architecture
 from model.bracketing import last_not_positive
 from model.replicas import Replicas, build_replicas
@@ -79,6 +79,9 @@ class Prediction:
         Class name → values at the class's own percentile.
     percentiles
         Class name → ``ttft_ms``, ``tpot_ms``, ``e2e_ms`` → percentile → value.
+    outside
+        What of the replica and its load lies outside of what its coefficients were fitted on; each
+        makes the band wider.
     step
         Terms of one decode step at this load (seconds).
     """
@@ -94,6 +97,7 @@ class Prediction:
     kv_occupancy: float
     output_tokens_per_s: float
     error_band_pct: float
+    outside: tuple[str, ...]
     step: StepTerms
 
 
@@ -137,6 +141,7 @@ def predict(
                 at[f"p{p}"] = getattr(figures, figure)
     if deployment.role == "prefill":
         tpot = {}
+    outside = _outside(deployment, classes, share[0], float(at_own.concurrency[0]))
     return Prediction(
         rate_rps=total,
         concurrency=float(at_own.concurrency[0]),
@@ -148,9 +153,32 @@ def predict(
         utilization=float(at_own.utilization[0]) * max(total / float(at_own.rate_rps[0]), 1.0),
         kv_occupancy=float(at_own.kv_occupancy[0]),
         output_tokens_per_s=_output_tokens(deployment.role, classes, rates_rps),
-        error_band_pct=float(r.error_band_pct[0]),
+        error_band_pct=float(r.error_band_pct[0]) * (OUTSIDE_BAND if outside else 1.0),
+        outside=outside,
         step=_step(station, at_own),
     )
+
+
+def _outside(
+    deployment: Deployment,
+    classes: Sequence[RequestClass],
+    share: NDArray[np.float64],
+    concurrency: float,
+) -> tuple[str, ...]:
+    """Say what lies outside of the range that the coefficients were fitted on, if any is known."""
+    shape = deployment.shape
+    fitted = deployment.coefficients.fitted(deployment.engine, shape.accelerator.family)
+    if fitted is None:
+        return ()
+    figures = {
+        "tp": float(shape.tp),
+        "active_params_b": deployment.architecture.params_active / 1e9,
+    }
+    if deployment.role != "decode":
+        figures["isl"] = float(share @ [c.isl.mean * (1 - c.cached_share) for c in classes])
+    if deployment.role != "prefill":
+        figures["batch"] = concurrency
+    return tuple(fitted.outside(**figures))
 
 
 def _row(t: Traffic) -> Traffic:
@@ -204,7 +232,7 @@ def _output_tokens(role: str, classes: Sequence[RequestClass], rates: Sequence[f
 def _step(station: Station, o: Operation) -> StepTerms:
     if station.prefill_only:
         return decode_terms(station.replicas, np.zeros(1), station.context)
-    seen = np.minimum(o.concurrency + 1, np.maximum(station.slots, 1.0))
+    seen = np.minimum(o.load + 1, np.maximum(station.slots, 1.0))
     return decode_terms(station.replicas, seen, station.context)
 
 

@@ -93,7 +93,6 @@ class Replicas:
     pipeline_loss: Floats
     error_band_pct: Floats
     request_s: Floats
-    prompt_step_s: Floats
     experts: float
     top_k: float
     window_tokens: float
@@ -233,8 +232,9 @@ def build_replicas(
         network_efficiency=coefficient("network_efficiency"),
         pipeline_loss=1 + coefficient("pp_bubble") * (pp - 1) / pp,
         error_band_pct=coefficient("error_band_pct"),
-        request_s=coefficient("request_ms") * 1e-3,
-        prompt_step_s=architecture.layers * coefficient("prompt_layer_us") * 1e-6,
+        request_s=coefficient("request_ms") * 1e-3
+        + architecture.layers * coefficient("prompt_layer_us") * 1e-6
+        + architecture.moe_layers * coefficient("moe_prompt_layer_us") * 1e-6,
         experts=float(architecture.routing[0]),
         top_k=float(architecture.routing[1]),
         window_tokens=float(max(windows, default=0)),

@@ -190,10 +190,7 @@ def prefill_gemm_s(
     tokens are nearly free, once a step, however many prompts share it; the rest are bound by
     compute. With n prompts of m new tokens in a step (n·m at most the budget), each adds
 
-        (gemm(decoding + n·m) − gemm(decoding) + launches) / n
-
-    where launches is what a step with prompts costs besides: its kernels are not replayed from a
-    captured graph.
+        (gemm(decoding + n·m) − gemm(decoding)) / n
 
     Parameters
     ----------
@@ -209,7 +206,6 @@ def prefill_gemm_s(
     filled = np.minimum(new * together, prefill_budget(r, decoding))
     prompts = filled / np.maximum(new, 1e-9)
     added = gemm_s(r, base + filled, base + prompts) - gemm_s(r, base, base)
-    added = added + np.where(new > 0, r.prompt_step_s, 0.0)
     return np.asarray(added / np.maximum(prompts, 1e-9), dtype=float)
 
 

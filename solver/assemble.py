@@ -51,7 +51,8 @@ def prediction_document(p: Prediction) -> dict[str, Any]:
         "slots": p.slots,
         "rate_rps": rounded(p.rate_rps),
         "output_tokens_per_s": rounded(p.output_tokens_per_s),
-        "error_band_pct": p.error_band_pct,
+        "error_band_pct": rounded(p.error_band_pct),
+        "outside_fit": list(p.outside),
         "classes": {
             name: {
                 "ttft_ms": rounded(c.ttft_ms),

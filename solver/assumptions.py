@@ -11,6 +11,7 @@ from data.offers import HOURS_PER_MONTH, Offer
 from solver.fleet import Fleet
 from solver.layouts import BATCH_CAPS, PIPELINE_DEGREES, weight_formats
 from solver.market import CROSS_NODE_MIN_GBPS
+from solver.plan import Pool
 from solver.problem import Problem
 from solver.role_limits import E2E_TTFT_SHARE, HANDOVER_SHARE
 
@@ -52,6 +53,7 @@ def warnings_of(
     problem: Problem,
     fleet: Fleet | None,
     classes: Sequence[dict[str, Any]] = (),
+    pools: Sequence[Pool] = (),
 ) -> tuple[str, ...]:
     """Return what the reader should know before buying."""
     found = []
@@ -73,6 +75,13 @@ def warnings_of(
     tight = sorted({c.shape.accelerator.name for c in _tightened(fleet)})
     if tight:
         found.append(f"admissible rates on {', '.join(tight)} were tightened so that mixes hold")
+    for pool in pools:
+        beyond = (pool.predicted or {}).get("outside_fit")
+        if beyond:
+            found.append(
+                f"{pool.name} lies outside of what the coefficients were fitted on: "
+                f"{', '.join(beyond)}; its error band is wider"
+            )
     unverified = sorted(
         {
             chip.name

@@ -59,6 +59,8 @@ class Instance:
         What turns prospects among the candidates into candidates; None if there are none.
     factors
         Factors on the capacities of some candidates, by their keys.
+    common_factor
+        A factor on the capacities of all.
     """
 
     class_names: tuple[str, ...]
@@ -69,6 +71,7 @@ class Instance:
     ceilings: Ceilings | None = None
     rater: Rater | None = None
     factors: Mapping[CandidateKey, float] = field(default_factory=dict)
+    common_factor: float = 1.0
 
     def rated(self, useful: NDArray[np.bool_] | None = None) -> Instance:
         """Return the instance with its prospects rated, and capacities scaled by the factors.
@@ -84,8 +87,9 @@ class Instance:
             if useful is None:
                 useful = np.ones((len(chosen), len(self.class_names)), dtype=bool)
             chosen = self.rater.rated(chosen, useful)
-        if self.factors:
-            chosen = tuple(_scaled(c, self.factors.get(c.key, 1.0)) for c in chosen)
+        if self.factors or self.common_factor != 1:
+            common = self.common_factor
+            chosen = tuple(_scaled(c, self.factors.get(c.key, 1.0) * common) for c in chosen)
         return replace(self, candidates=chosen)
 
     def keep(

@@ -103,6 +103,8 @@ class Plan:
         ``infeasible``: proven that no plan exists. ``unknown``: neither was found in time.
     classes
         What each class gets, beside its targets.
+    simulation
+        The fleet's cost by formulas alone and with targets held in simulation; None without one.
     """
 
     status: str
@@ -121,6 +123,7 @@ class Plan:
     why_not: tuple[Mapping[str, Any], ...] = ()
     alternatives: tuple[Mapping[str, Any], ...] = ()
     infeasibility: Mapping[str, Any] | None = None
+    simulation: Mapping[str, Any] | None = None
     assumptions: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -150,6 +153,7 @@ class Plan:
             "why_not": [dict(w) for w in self.why_not],
             "alternatives": [dict(a) for a in self.alternatives],
             "infeasibility": None if self.infeasibility is None else dict(self.infeasibility),
+            "simulation": None if self.simulation is None else dict(self.simulation),
             "catalog": dict(self.catalog),
             "assumptions": dict(self.assumptions),
             "warnings": list(self.warnings),

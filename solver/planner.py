@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
+from data.errors import InputError
 from model.predict import Prediction
 from solver.assemble import (
     class_figures,
@@ -34,6 +35,8 @@ from solver.fleet import Fleet, Solved, cheapest_fleet
 from solver.measured import MeasuredCapacity, load_measured
 from solver.plan import Plan
 from solver.problem import Problem, build_problem, tightened
+from solver.simulate import LoadOptions
+from solver.under_load import Held, hold_under_load
 from solver.workload import Workload
 
 TIGHTENING_ROUNDS = 8
@@ -70,6 +73,8 @@ class Options:
         Whether CP-SAT is asked for an independent bound.
     prune
         If False, nothing is dropped before the program is solved (for tests).
+    simulate
+        How the fleet is loaded in a simulation that it must hold; None for none.
     """
 
     gap: float = 1e-4
@@ -77,6 +82,7 @@ class Options:
     explain: Explain = "auto"
     second_engine: bool = True
     prune: bool = True
+    simulate: LoadOptions | None = None
 
 
 def plan(
@@ -91,6 +97,7 @@ def plan(
     second_engine: bool = True,
     prune: bool = True,
     as_of: dt.date | None = None,
+    simulate: LoadOptions | bool = False,
     progress: Progress = lambda stage: None,
 ) -> Plan:
     """Return the cheapest fleet that serves a workload within its targets, with its proof.
@@ -116,6 +123,9 @@ def plan(
     as_of
         Day of the plan: offers must be on sale then, and the age of prices is counted to it;
         None for today.
+    simulate
+        Whether (or how) the fleet must hold in a simulation: pools that miss a target there are
+        allowed less load and the program is solved again; ``Plan.simulation`` has both costs.
     progress
         Called with the name of each stage as it begins.
 
@@ -130,7 +140,12 @@ def plan(
         measured = load_measured(measured)
     if isinstance(explain, bool):
         explain = "auto" if explain else "none"
-    options = Options(gap, time_limit_s, explain, second_engine, prune)
+    load = LoadOptions() if simulate is True else simulate or None
+    if load is not None and measured is not None:
+        raise InputError(
+            "measured capacities say nothing of single requests; plan without them to simulate."
+        )
+    options = Options(gap, time_limit_s, explain, second_engine, prune, load)
     progress("evaluating candidates")
     problem = build_problem(
         workload,
@@ -144,8 +159,39 @@ def plan(
     problem, solved, predicted = _solve(problem, options)
     if solved.fleet is None:
         return _without_fleet(problem, solved, options, progress)
+    if options.simulate is None:
+        progress("checking")
+        return _with_fleet(problem, solved, solved.fleet, predicted, options, progress)
+    held = hold_under_load(
+        (problem, solved, predicted), options.simulate, lambda p: _solve(p, options), progress
+    )
+    problem, solved, predicted = held.solution
+    assert solved.fleet is not None
     progress("checking")
-    return _with_fleet(problem, solved, solved.fleet, predicted, options, progress)
+    answer = _with_fleet(problem, solved, solved.fleet, predicted, options, progress)
+    return replace(
+        answer,
+        status=answer.status if held.holds and held.cheapest else "feasible",
+        simulation=held.record,
+        warnings=(*answer.warnings, *_said_by(held)),
+    )
+
+
+def _said_by(held: Held) -> Iterator[str]:
+    """Yield what a reader should know of the simulation."""
+    if not held.holds:
+        late = [c["name"] for c in held.record["classes"] if not c["meets"]]
+        yield (
+            f"in simulation {', '.join(late)} miss a target, and no fleet that was tried holds; "
+            "the plan is not proven"
+        )
+    elif not held.cheapest:
+        share = held.record["all_lowered_to"]
+        yield (
+            f"in simulation fleet after fleet missed a target, so all configurations were allowed "
+            f"{share:.0%} of what the formulas admit: this fleet holds, and a cheaper one may, too"
+        )
+    yield from held.record["warnings"]
 
 
 def _solve(problem: Problem, options: Options) -> tuple[Problem, Solved, dict[int, Prediction]]:
@@ -375,6 +421,6 @@ def _with_fleet(
             "why_not": left_out,
             "alternatives": others,
             "assumptions": assumptions_of(problem),
-            "warnings": warnings_of(problem, fleet, classes),
+            "warnings": warnings_of(problem, fleet, classes, bare.pools),
         }
     )

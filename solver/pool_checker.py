@@ -17,7 +17,7 @@ from model.service import Operation
 from model.transfer import link_rps
 from solver.assemble import prediction_document
 from solver.demand import Demand
-from solver.layouts import weight_formats
+from solver.layouts import BATCH_CAPS, weight_formats
 from solver.role_limits import role_limits
 from solver.stored_pool import pool_deployment
 
@@ -72,6 +72,10 @@ class PoolChecker:
             architecture.query_heads % tp == 0
             and (ep == 1 or (ep == tp and bool(experts) and experts % tp == 0)),
             f"{self.name}: TP {tp} with EP {ep} does not divide {architecture.name}",
+        )
+        yield unless(
+            pool["batch_cap"] in BATCH_CAPS,
+            f"{self.name}: a batch cap of {pool['batch_cap']} is none of those planned with",
         )
         wanted = workload.serving.disaggregation
         split = pool["role"] != "aggregated"

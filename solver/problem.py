@@ -161,9 +161,21 @@ def _not_on_sale(offers: tuple[Offer, ...], day: dt.date) -> str:
     )
 
 
-def tightened(problem: Problem, factors: Mapping[CandidateKey, float]) -> Problem:
-    """Return the problem with the capacities of some candidates scaled down."""
+def tightened(
+    problem: Problem, factors: Mapping[CandidateKey, float], common: float = 1.0
+) -> Problem:
+    """Return the problem with the capacities of some candidates scaled down.
+
+    Parameters
+    ----------
+    common
+        A further factor, on those of all candidates.
+    """
     before = problem.instance.factors
     changed = {key: before.get(key, 1.0) * factor for key, factor in factors.items()}
-    instance = replace(problem.instance, factors={**before, **changed})
+    instance = replace(
+        problem.instance,
+        factors={**before, **changed},
+        common_factor=problem.instance.common_factor * common,
+    )
     return replace(problem, instance=instance)

@@ -33,6 +33,7 @@ from model.simulation.routing import ROUTERS, Progress
 from model.traffic import RequestClass
 from solver.demand import Demand, demands_of
 from solver.stored_pool import pool_deployment
+from solver.trace_classes import classes_in_trace
 from solver.workload import Workload
 
 LEAST_REQUESTS, MOST_REQUESTS = 20_000, 500_000
@@ -252,5 +253,7 @@ class PlanSimulation:
             blocks = None
         share = 0.0 if blocks else self.workload.serving.prefix_cache_hit_rate
         cached = np.minimum(np.floor(isl * share).astype(np.int64), isl - 1)
-        kind = nearest_class(demand.classes, isl, osl)
+        kind = classes_in_trace(asked[:, 0], asked[:, 1], [c.name for c in demand.classes])
+        if kind is None:
+            kind = nearest_class(demand.classes, isl, osl)
         return Arrivals(time_s, kind, isl, osl, cached, blocks)

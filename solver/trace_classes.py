@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.errors import WorkloadError
 from data.traces import load_trace
+
+Lengths = NDArray[Any]
+Indices = NDArray[np.intp]
 
 BUCKETS = 3
 """Prompt lengths, and output lengths within each, are cut into this many equal shares."""
@@ -35,21 +39,39 @@ def classes_of_trace(content: Mapping[str, Any], place: str, folder: Path) -> di
     osl = np.array([r.osl for r in requests], dtype=float)
     duration = requests[-1].arrival_s * len(requests) / (len(requests) - 1)
     gaps = np.diff([r.arrival_s for r in requests])
-    classes = []
-    for i, long in enumerate(_cut(isl)):
-        for j, part in enumerate(_cut(osl[long])):
-            chosen = long[part]
-            classes.append(
-                {
-                    "name": f"prompt{i + 1}-output{j + 1}",
-                    "rate_rps": float(len(chosen) / duration),
-                    "isl": _length(isl[chosen]),
-                    "osl": _length(osl[chosen]),
-                }
-            )
+    classes = [
+        {
+            "name": name,
+            "rate_rps": float(len(chosen) / duration),
+            "isl": _length(isl[chosen]),
+            "osl": _length(osl[chosen]),
+        }
+        for name, chosen in _buckets(isl, osl)
+    ]
     serving = dict(content.get("serving") or {})
     serving.setdefault("arrival_cv", round(float(gaps.std() / gaps.mean()), 4))
     return {**content, "classes": classes, "serving": serving}
+
+
+def classes_in_trace(isl: Lengths, osl: Lengths, names: Sequence[str]) -> Indices | None:
+    """Return the position in `names` of each request's bucket; None if `names` are no buckets.
+
+    A trace is cut as the one that the classes were made from, so that the trace of a workload
+    falls into the classes that it became.
+    """
+    found = np.full(len(isl), -1)
+    for name, chosen in _buckets(isl, osl):
+        if name not in names:
+            return None
+        found[chosen] = names.index(name)
+    return found
+
+
+def _buckets(isl: Lengths, osl: Lengths) -> Iterator[tuple[str, Indices]]:
+    """Yield the name of each bucket and the requests in it."""
+    for i, long in enumerate(_cut(isl)):
+        for j, part in enumerate(_cut(osl[long])):
+            yield f"prompt{i + 1}-output{j + 1}", long[part]
 
 
 def _cut(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[Any]:

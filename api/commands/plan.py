@@ -52,6 +52,17 @@ EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
     help="What binds, why not, and alternatives: left out, bounded where large, or all solved.",
 )
 @click.option("--no-second-engine", is_flag=True, help="Leave out the second engine's bound.")
+@click.option(
+    "--simulate",
+    is_flag=True,
+    help="Simulate the fleet, and plan again until it holds its targets there.",
+)
+@click.option(
+    "--trace",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Requests to replay in that simulation: Azure CSV or Mooncake JSONL.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan document.")
 @click.option(
     "--out",
@@ -74,6 +85,8 @@ def plan(
     time_limit_s: float,
     explain: Literal["none", "auto", "full"],
     no_second_engine: bool,
+    simulate: bool,
+    trace: Path | None,
     as_json: bool,
     out: Path | None,
     export: Path | None,
@@ -87,7 +100,11 @@ def plan(
     from api.read import load_workload, place_of
     from api.write import check_writable, write_atomically
     from solver.planner import plan as find
+    from solver.simulate import LoadOptions
 
+    if trace is not None and not simulate:
+        raise click.UsageError("--trace is what --simulate replays; give both.")
+    load = LoadOptions(trace=trace) if simulate else False
     wanted = load_workload(workload)
     catalog = files.load(strict=measured is None)
     if out is not None:
@@ -106,6 +123,7 @@ def plan(
             measured=measured,
             explain=explain,
             second_engine=not no_second_engine,
+            simulate=load,
             progress=progress,
         )
     if out is not None:

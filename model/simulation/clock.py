@@ -36,8 +36,6 @@ class Clock:
         Longest context of window layers.
     request_s
         Time of a request outside the steps: the server around the engine.
-    prompt_step_s
-        What a step that carries prompts takes besides its tokens.
     """
 
     replicas: Replicas
@@ -60,7 +58,6 @@ class Clock:
     state_bytes: float
     window_tokens: float
     request_s: float
-    prompt_step_s: float
 
     @classmethod
     def of(cls, r: Replicas) -> Clock:
@@ -98,7 +95,6 @@ class Clock:
             state_bytes=read("state_bytes"),
             window_tokens=window,
             request_s=read("request_s"),
-            prompt_step_s=read("prompt_step_s"),
         )
 
     def gemm_s(self, tokens: float, sampled: float) -> float:
@@ -123,10 +119,8 @@ class Clock:
         pp = self.pp
         kv = self.token_kv_s * context + self.window_kv_s * min(context, self.window_tokens)
         gemm = self.gemm_s((decoding + prompt_tokens) / pp, (decoding + prompts) / pp)
-        extra = self.travel_token_s * prompt_tokens / pp
-        if prompt_tokens:
-            extra += self.prompt_step_s
-        return self.fixed_s + (self.each_s + kv) * decoding + gemm + extra
+        travel = self.travel_token_s * prompt_tokens / pp
+        return self.fixed_s + (self.each_s + kv) * decoding + gemm + travel
 
     def attention_s(self, before: float, after: float) -> float:
         """Return the attention time of prefilling a prompt from `before` to `after` tokens."""

@@ -93,6 +93,8 @@ class Engine:
         Its prefix cache, asked at each admission; None for `requests.cached` instead.
     on_done
         Called with each request as it leaves the engine: a closed loop sends the next one then.
+    poll_steps
+        Steps between two looks at what has arrived, while sequences decode.
     """
 
     def __init__(
@@ -104,9 +106,11 @@ class Engine:
         decode_only: bool = False,
         prefix: PrefixCache | None = None,
         on_done: Callable[[int], None] | None = None,
+        poll_steps: int = 1,
     ) -> None:
         self.clock, self.requests = clock, requests
         self.on_done, self.prefix = on_done, prefix
+        self.poll_steps, self._polled = poll_steps, 0
         self.prefill_only, self.decode_only = prefill_only, decode_only
         self.now = 0.0
         self._handling_s = 0.0 if decode_only else clock.request_s
@@ -166,6 +170,8 @@ class Engine:
                 return
 
     def _take_arrivals(self) -> None:
+        if self._end_of and (self.steps - self._polled) % self.poll_steps:
+            return
         incoming, requests, now = self._incoming, self.requests, self.now
         arrivals = requests.arrival_s
         while incoming and arrivals[incoming[0]] + self._handling_s <= now:
@@ -243,6 +249,7 @@ class Engine:
         context = self._context / decoding if decoding else 0.0
         step = clock.step_s(decoding, context, tokens, len(whole)) + attention
         self._pass(1, step, step)
+        self._polled = self.steps
         token_s = (step - clock.step_s(decoding, context)) / tokens if clock.pp > 1 else 0.0
         for prompt in whole:
             self._first_token(prompt, token_s)
@@ -302,9 +309,14 @@ class Engine:
             arrival = min(arrival, self.requests.arrival_s[self._incoming[0]] + self._handling_s)
         if arrival < math.inf and count > 1:
             slope = clock.step_s(decoding, context + 1) - first
-            count = max(1, min(count, _steps_until(arrival - self.now, first, slope)))
+            count = min(count, self._until_polled(_steps_until(arrival - self.now, first, slope)))
         step = clock.step_s(decoding, context + (count - 1) / 2) if count > 1 else first
         self._pass(count, count * step, first)
+
+    def _until_polled(self, count: int) -> int:
+        """Return the steps to the first look at arrivals that is `count` steps or more away."""
+        past = self.steps - self._polled
+        return max(-(-(past + count) // self.poll_steps) * self.poll_steps - past, 1)
 
     def _growth(self) -> float:
         """Cache bytes that one step adds."""
@@ -361,6 +373,7 @@ def _steps_until(seconds: float, first: float, slope: float) -> int:
 
     n·first + slope·n·(n − 1)/2 ≥ seconds, in a form without cancellation.
     """
+    seconds = max(seconds, 0.0)
     start = first - slope / 2
     root = math.sqrt(start * start + 2 * max(slope, 0.0) * seconds)
     return math.ceil(2 * seconds / (start + root))

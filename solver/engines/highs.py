@@ -16,6 +16,9 @@ from solver.program import Program
 FEASIBILITY_TOLERANCE = 1e-7
 """Tighter tolerances cost HiGHS several-fold; shares are settled exactly afterwards."""
 
+GRACE_S = 2.0
+"""Time that HiGHS has to answer a cancellation, beside as much again as it was given."""
+
 _STATUS = highspy.HighsModelStatus
 
 
@@ -35,8 +38,8 @@ def solve_highs(
     gap
         Relative gap at which to stop.
     time_limit_s
-        Wall seconds. HiGHS checks its own limit only between phases, so a timer cancels it as
-        well.
+        Wall seconds. HiGHS checks its own limit only between phases, so it is cancelled as well;
+        and left alone where it heeds neither, since nothing else ends a phase that never does.
 
     Raises
     ------
@@ -51,15 +54,17 @@ def solve_highs(
         guess = highspy.HighsSolution()
         guess.col_value = start.tolist()
         highs.setSolution(guess)
-    timer = threading.Timer(time_limit_s, highs.cancelSolve)
-    timer.daemon = True
     highs.HandleUserInterrupt = True
-    timer.start()
-    try:
-        highs.solve()
-    finally:
-        timer.cancel()
-    return _result(highs, program, gap, time.perf_counter() - begin)
+    solving = threading.Thread(target=highs.run, daemon=True)
+    solving.start()
+    solving.join(time_limit_s)
+    if solving.is_alive():
+        highs.cancelSolve()
+        solving.join(GRACE_S + time_limit_s)
+    wall_s = time.perf_counter() - begin
+    if solving.is_alive():
+        return EngineResult("highs", Termination.LIMIT, None, -np.inf, None, wall_s)
+    return _result(highs, program, gap, wall_s)
 
 
 def reduced_costs(program: Program) -> NDArray[np.float64] | None:

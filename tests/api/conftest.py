@@ -26,6 +26,7 @@ WORKLOAD: dict[str, Any] = {
     "model": "llama-3.1-8b-instruct",
     "classes": [{"name": "chat", "rate_rps": 70, "isl": 1024, "osl": 256}],
     "sla": {"ttft_ms": 500, "tpot_ms": 40, "percentile": 99},
+    "serving": {"disaggregation": "off"},
 }
 
 MEASURED = """\

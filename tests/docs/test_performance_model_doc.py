@@ -47,7 +47,7 @@ def test_the_coefficients_are_those_in_force(text):
         for line in block.strip().splitlines()[2:]
     ]
     with (ROOT / "data" / "coefficients.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = [r for r in csv.DictReader(file) if not r["coefficient"].startswith("fit_")]
     everyone = {"*": "all"}
     expected = [
         (
@@ -74,10 +74,10 @@ def test_the_worked_example_is_what_the_model_gives(text, estimate, row, term):
 
 
 def test_the_worked_example_by_hand(estimate):
-    """(68.451e9 · 1.002 + 2 · 128,256 · 8,192) B / 2 / (0.79 · 3,350 GB/s) = 13.355 ms."""
+    """(68.451e9 · 1.002 + 2 · 128,256 · 8,192) B / 2 / (0.8216 · 3,350 GB/s) = 12.842 ms."""
     layers = 70_553_706_496 - 2 * 128_256 * 8192 - (160 + 1) * 8192
     read = (layers * 1.002 + 2 * 128_256 * 8192) / 2
     assert step_ms(estimate.idle_step)["weights"] == pytest.approx(
-        read / (0.79 * 3350e9) * 1e3, rel=1e-5
+        read / (0.8216 * 3350e9) * 1e3, rel=1e-5
     )
     assert estimate.memory_gb["weights"] == pytest.approx(36.398, abs=1e-3)

@@ -10,6 +10,7 @@ import pytest
 from data.catalog import Catalog
 from solver.plan import Plan
 from solver.planner import plan
+from solver.simulate import LoadOptions
 from solver.workload import Workload
 
 NAMED = {
@@ -26,6 +27,9 @@ WHOLE = (
     "assumptions.precision",
     "assumptions.serving",
     "workload",
+    "simulation.classes[].ttft_ms",
+    "simulation.classes[].tpot_ms",
+    "simulation.classes[].e2e_ms",
     "binding[].from",
     "binding[].to",
     "infeasibility.conflicts[].value",
@@ -55,6 +59,12 @@ def documents(tmp_path_factory) -> list[dict[str, Any]]:
         plan(workload(hardware={"max_cost_per_hour_usd": 0.2}), Catalog.load()),
         plan(workload(sla={"ttft_ms": 1}, serving={"disaggregation": "off"}), Catalog.load()),
         plan(workload(), Catalog.load(), measured=measured),
+        plan(
+            workload(classes=[{**CHAT, "isl": 40}], hardware={"accelerators": ["h100_sxm"]}),
+            Catalog.load(),
+            explain=False,
+            simulate=LoadOptions(requests=300),
+        ),
     ]
     assert {p.status for p in plans} == {"optimal", "infeasible"}
     return [p.to_dict() for p in plans]

@@ -48,6 +48,7 @@ VALUES = {
     "error_band_pct": 25.0,
     "request_ms": 0.0,
     "prompt_layer_us": 0.0,
+    "moe_prompt_layer_us": 0.0,
     "expert_mfu_factor": 1.0,
     "pp_bubble": 0.2,
 }

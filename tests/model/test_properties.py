@@ -185,7 +185,7 @@ def test_mixtures_of_experts_admit_what_holds(model, of, cls, role):
 def test_more_memory_never_lowers_the_rate():
     small = chip("h100_sxm")
     big = replace(small, memory_mib=2 * small.memory_mib)
-    cls = requests(15_000, 500, tpot_ms=50.0)
+    cls = requests(15_000, 500, tpot_ms=500.0)
     rates = [
         rate(replicas(LLAMA_70B, Shape(a, "fp8", "bf16", 2, 1, 1, 256)), cls, "aggregated")
         for a in (small, big)

@@ -1,0 +1,1 @@
+"""How far predictions lie from public measurements, beside AIConfigurator's (``make accuracy``)."""
