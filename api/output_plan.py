@@ -178,9 +178,11 @@ def _simulation(out: Lines, plan: Plan) -> None:
     out.table(("class", "at", "TTFT, target", "TPOT, target", "met all"), rows)
     more = s["cost_per_hour_usd"] - s["cost_by_formulas_usd"]
     by_formulas = f"{usd(s['cost_by_formulas_usd'])}/h by the formulas alone"
+    tried = f"{s['fleets_tried']} fleets were simulated"
     if more > 0:
-        tried = f"{s['fleets_tried']} fleets were simulated"
         out.text(f"{holds} for {usd(more)}/h more than {by_formulas}; {tried}.")
+    elif s["fleets_tried"] > 1:
+        out.text(f"{holds} at {by_formulas}; {tried}.")
     else:
         out.text(f"{holds} at {by_formulas}.")
 

@@ -31,6 +31,10 @@ LOGIT_BYTES = 4.0
 STATE_BYTES = 4.0
 """Recurrent states are kept in 32-bit floats."""
 
+ROUTED = 8.0
+"""Experts a token visits in most models; overheads of routing are given for these, and grow with
+them: each token is permuted to, multiplied in and summed from as many groups."""
+
 WORKSPACE_HIDDEN_COPIES = 6.0
 """Live copies of the residual stream during a prefill step (inputs, outputs, q, k, v, buffers)."""
 
@@ -197,6 +201,7 @@ def build_replicas(
     routed = architecture.routed_params * imbalance
     flops = 2 * (architecture.always_params + routed)
     compute = flops / (2 * architecture.always_params / dense_rate + 2 * routed / expert_rate)
+    routings = architecture.moe_layers * architecture.routing[1] / ROUTED
     layer_us = coefficient("layer_us") + coefficient("layer_hidden_us") * hidden / 8192
     windows = [g.attention.window for g in architecture.groups if g.attention.window is not None]
     memory = per_chip([a.memory_bytes for a in chips])
@@ -219,10 +224,7 @@ def build_replicas(
         read_expert_bytes=weight["experts"] / tp * imbalance,
         token_flops=flops / tp,
         head_flops=2 * architecture.head_params / tp * compute / wide_rate,
-        layer_s=(
-            architecture.layers * layer_us + architecture.moe_layers * coefficient("moe_layer_us")
-        )
-        * 1e-6,
+        layer_s=(architecture.layers * layer_us + routings * coefficient("moe_layer_us")) * 1e-6,
         step_s=coefficient("step_ms") * 1e-3,
         memory_bytes=memory,
         usable_bytes=memory * coefficient("memory_utilization"),
@@ -234,7 +236,7 @@ def build_replicas(
         error_band_pct=coefficient("error_band_pct"),
         request_s=coefficient("request_ms") * 1e-3
         + architecture.layers * coefficient("prompt_layer_us") * 1e-6
-        + architecture.moe_layers * coefficient("moe_prompt_layer_us") * 1e-6,
+        + routings * coefficient("moe_prompt_layer_us") * 1e-6,
         experts=float(architecture.routing[0]),
         top_k=float(architecture.routing[1]),
         window_tokens=float(max(windows, default=0)),

@@ -88,6 +88,9 @@ def merged(new: str) -> str:
         return row["engine"], row["family"], row["coefficient"]
 
     replaced = {key(row) for row in rows}
+    for name in {row["coefficient"] for row in rows}:
+        if all((engine, "*", name) in replaced for engine in ENGINES):
+            replaced.add(("*", "*", name))  # no engine is left that the prior would hold for
     with PRIORS.open(encoding="utf-8", newline="") as file:
         kept = [row for row in csv.DictReader(file) if key(row) not in replaced]
     text = io.StringIO()

@@ -14,6 +14,7 @@ PAGES = [
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/accuracy.md",
+    "docs/bursty-traces.md",
     "docs/calibration.md",
     "docs/catalog.md",
     "docs/cli.md",
