@@ -232,7 +232,7 @@ def _misses(
         worst = max(ratios, default=0.0)
         if worst > 1 + 1e-6:
             key = fleet.instance.candidates[c].key
-            factor = max(0.8, 1 - 1.5 * (worst - 1)) - 0.001
+            factor = max(0.75, 1 - 2.5 * (worst - 1)) - 0.002
             factors[key] = min(factors.get(key, 1.0), factor)
     return factors
 
