@@ -140,7 +140,8 @@ def _simulated(clock: Clock, of: RequestClass, rate: float, requests: int) -> tu
     first, done = np.array(load.first_s)[later], np.array(load.done_s)[later]
     more = osl[later] > 1
     tpot = (done - first)[more] / (osl[later][more] - 1)
-    return tuple(float(np.percentile(v, 99)) * 1e3 for v in (tpot, first - arrivals[later]))  # type: ignore[return-value]
+    ttft = first - arrivals[later]
+    return float(np.percentile(tpot, 99)) * 1e3, float(np.percentile(ttft, 99)) * 1e3
 
 
 def _drawn(rng: np.random.Generator, lengths: Lengths, count: int) -> np.ndarray:

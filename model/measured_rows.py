@@ -68,7 +68,7 @@ def predict_row(row: MeasurementRow, coefficients: CoefficientTable) -> RowPredi
     """Return the figures of a measured row, or why it is refused; never an error."""
     try:
         replica, count = _replica(row, coefficients)
-        figures = _run(row, replica)
+        figures = _run(row, replica, count)
     except (Unusable, CannotServe) as reason:
         return RowPrediction(refused=str(reason))
     except MinfleetError as reason:
@@ -82,8 +82,8 @@ def predict_row(row: MeasurementRow, coefficients: CoefficientTable) -> RowPredi
     )
 
 
-def _run(row: MeasurementRow, replica: Replicas) -> Measured:
-    """Run the row's benchmark on its replica."""
+def _run(row: MeasurementRow, replica: Replicas, count: int) -> Measured:
+    """Run the row's benchmark on one of its `count` replicas, which share the load evenly."""
     scenario = row.scenario
     if scenario == "closed-loop-disagg":
         raise Unusable("prefill and decode workers apart are not predicted for rows yet")
@@ -97,9 +97,9 @@ def _run(row: MeasurementRow, replica: Replicas) -> Measured:
     if scenario == "max-throughput-offline":
         return offline(with_cap(replica, OFFLINE_CAP), load)
     if scenario == "open-loop":
-        driven = replace(load, rate_rps=row.positive("request_rate"))
+        driven = replace(load, rate_rps=row.positive("request_rate") / count)
         return open_loop(with_cap(replica, OPEN_LOOP_CAP), driven)
-    clients = max(int(row.positive("concurrency_or_batch")), 1)
+    clients = max(round(row.positive("concurrency_or_batch") / count), 1)
     settings = _settings(row)
     steps = 1 if settings is None else settings.poll_steps
     driven = replace(load, clients=clients, poll_steps=steps)
@@ -150,7 +150,15 @@ def _replica(row: MeasurementRow, coefficients: CoefficientTable) -> tuple[Repli
     if settings is not None:
         usable = replica.memory_bytes * settings.memory_utilization
         replica = replace(replica, usable_bytes=usable)
-    return replica, 1
+    return replica, _side_by_side(row)
+
+
+def _side_by_side(row: MeasurementRow) -> int:
+    """Return how many replicas a row's figures are of: its ``replicas=N`` note, else one."""
+    stated = row.notes.get("replicas", "1")
+    if not stated.isdigit() or not int(stated):
+        raise Unusable(f"the note replicas={stated[:40]} is not a whole number above zero")
+    return int(stated)
 
 
 def _source(row: MeasurementRow) -> str:

@@ -26,7 +26,7 @@ from model.queueing import Wait, deviations_above, no_wait, single_server_wait, 
 from model.replicas import Replicas
 from model.station import PrefillLoad, Station, mean, prefill_load
 from model.step_time import prefill_fixed_s, prefill_gemm_s, prefill_steps
-from model.variability import Load, batch_of, combined, stalls_of, tpot_excess_s
+from model.variability import AtWork, batch_of, combined, stalls_of, tpot_excess_s
 
 Floats = NDArray[np.float64]
 
@@ -112,10 +112,11 @@ def operate(station: Station, load: ArrayLike, rate_rps: ArrayLike = 0.0) -> Ope
         slot = no_wait(room)
         tpot, tpot_excess = step, np.zeros(1)
     else:
-        batch = batch_of(station, b, rate, step, busy)
-        stalls = stalls_of(station, prefill, Load(b, rate, step, busy), queue, own)
+        at = AtWork(b, rate, step, busy)
+        batch = batch_of(station, at)
+        stalls = stalls_of(station, prefill, at, queue, own)
         tpot = step + mean(t, stalls.mean_s) / station.decode_tokens
-        tpot_excess = tpot_excess_s(station, batch, stalls, seen, step, busy)
+        tpot_excess = tpot_excess_s(station, at, batch, stalls)
         jointly = rate**2 * mean(t, stalls.variance)
         slot = _slot_wait(station, batch.variance + jointly, b, rate, step)
     own_excess = _longer_prompt_s(station, prefill, step, seen)

@@ -26,16 +26,27 @@ Floats = NDArray[np.float64]
 CLOSEST = 0.97
 """Offspring of a prompt beyond which the linear theory says nothing."""
 
-
 FOREVER_S = 1e6
 """Stands for the wait in front of an overloaded engine."""
 
 
 @dataclass(frozen=True)
-class Load:
-    """A replica at work: sequences that decode, requests/s, step time, prefill share."""
+class AtWork:
+    """A replica at work.
 
-    concurrency: Floats
+    Attributes
+    ----------
+    load
+        Sequences that decode, as `model.service.operate` takes them.
+    rate_rps
+        Requests/s.
+    step_s
+        Time of a step that decodes one sequence more, with no prompts in it.
+    busy
+        Share of the time that goes to prompts.
+    """
+
+    load: Floats
     rate_rps: Floats
     step_s: Floats
     busy: Floats
@@ -49,17 +60,18 @@ class Batch:
     relaxation: Floats
 
 
-def batch_of(station: Station, b: Floats, rate: Floats, step: Floats, busy: Floats) -> Batch:
+def batch_of(station: Station, at: AtWork) -> Batch:
     """Linearise the birth–death process of the batch around b to an Ornstein–Uhlenbeck one.
 
     A request more is not only there itself: its prompt keeps the others longer, by the factor
     1/(1 − busy).
     """
+    b, step, busy = at.load, at.step_s, at.busy
     seen = np.minimum(b + 1, np.maximum(station.slots, 1.0))
     slope = station.step.seconds(seen + 1) - step
     drift = np.maximum((1 - busy) * (step - b * slope), 0.05 * (1 - busy) * step)
     relaxation = drift / (station.decode_tokens * step**2)
-    spread = rate * (1 + station.arrival_scv) / 2 / relaxation
+    spread = at.rate_rps * (1 + station.arrival_scv) / 2 / relaxation
     return Batch(spread / (1 - busy) ** 2, relaxation)
 
 
@@ -82,7 +94,7 @@ class Stalls:
 
 
 def stalls_of(
-    station: Station, prefill: PrefillLoad, load: Load, queue: Wait, own: Floats
+    station: Station, prefill: PrefillLoad, at: AtWork, queue: Wait, own: Floats
 ) -> Stalls:
     """Return how prompts stall the requests of a replica.
 
@@ -99,16 +111,16 @@ def stalls_of(
     queue, own
         A prompt's wait for the engine, and the time of its own steps.
     """
-    t, rate, step = station.traffic, load.rate_rps, load.step_s
+    t, rate, step = station.traffic, at.rate_rps, at.step_s
     n, room = decode_tokens(t), np.maximum(station.slots, 1.0)[..., None]
     work, further = mean(t, prefill.work_s), mean(t, prefill.filled_s)
     squares = mean(t, prefill.work_s * prefill.filled_s * (1 + t.isl_scv))
     squares = rate * np.maximum(squares + (station.arrival_scv - 1) * work**2, 0.0)
 
-    rho = np.maximum(rate * (further + station.decode_tokens * _slope(station, load)), load.busy)
+    rho = np.maximum(rate * (further + station.decode_tokens * _slope(station, at)), at.busy)
     rho = np.clip(rho, 0.0, CLOSEST)[..., None]
     fading = (1 - rho**n) / (1 - rho)
-    settled = (step / (1 - load.busy))[..., None]
+    settled = (step / (1 - at.busy))[..., None]
 
     present = np.minimum(queue.mean_s, FOREVER_S) + mean(t, own)
     each = np.minimum(work, further)
@@ -128,9 +140,9 @@ def stalls_of(
     return Stalls(np.minimum(mean_s, most), variance, most)
 
 
-def _slope(station: Station, load: Load) -> Floats:
+def _slope(station: Station, at: AtWork) -> Floats:
     """What a further sequence adds to a step, over the usual fluctuation of the batch."""
-    seen, far = load.concurrency + 1, 2 * np.sqrt(load.concurrency + 1)
+    seen, far = at.load + 1, 2 * np.sqrt(at.load + 1)
     added = station.step.seconds(seen + far) - station.step.seconds(seen)
     return np.asarray(added / far, dtype=float)
 
@@ -144,9 +156,7 @@ def _fullest_s(station: Station, prefill: PrefillLoad, step: Floats) -> Floats:
     return np.asarray(np.max(np.where(new > 0, filled, 0.0), axis=-1, keepdims=True))
 
 
-def tpot_excess_s(
-    station: Station, batch: Batch, stalls: Stalls, seen: Floats, step: Floats, busy: Floats
-) -> Floats:
+def tpot_excess_s(station: Station, at: AtWork, batch: Batch, stalls: Stalls) -> Floats:
     """Return how far a request's TPOT at its percentile lies above the mean (seconds).
 
     The batch is averaged over the request's life; stalls are taken as gamma distributed, and
@@ -155,10 +165,12 @@ def tpot_excess_s(
     fewer or more steps: E[1/osl] ≈ (1 + osl_scv)/E[osl].
     """
     t, room = station.traffic, np.maximum(station.slots, 1.0)[..., None]
+    step, busy = at.step_s, at.busy
+    seen = np.minimum(at.load[..., None] + 1, room)
     n = decode_tokens(t)
     life = n * step[..., None] + stalls.mean_s
     kept = averaging_factor(life, batch.relaxation[..., None])
-    fuller = np.minimum(seen[..., None] + t.z * np.sqrt(batch.variance[..., None] * kept), room)
+    fuller = np.minimum(seen + t.z * np.sqrt(batch.variance[..., None] * kept), room)
     slower = (station.class_step.seconds(fuller) - step[..., None]) / (1 - busy)[..., None]
     worst = gamma_quantile(stalls.mean_s, stalls.variance * (1 + t.osl_scv), t.z)
     worst = np.maximum(worst, stalls.mean_s)

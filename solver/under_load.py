@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,7 +138,7 @@ def _record(
         "fleets_tried": tried,
         "cost_per_hour_usd": cost,
         "cost_by_formulas_usd": by_formulas,
-        "bound_by_formulas_usd": round(bound, 6),
+        "bound_by_formulas_usd": round(bound, 6) if math.isfinite(bound) else None,
         "classes": [
             {
                 "name": c["name"],

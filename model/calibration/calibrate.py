@@ -59,20 +59,19 @@ class Calibration:
 
     def groups(self) -> list[Group]:
         """Return the errors of all samples, and by model, accelerator, TP and concurrency."""
-        found = [self._group("all", "all runs", lambda s: True)]
+        found = [self._group("all", "all runs", range(len(self.samples)))]
         for by, name_of in GROUPS.items():
-            names = dict.fromkeys(name_of(s) for s in self.samples)
-            ordered = sorted(names, key=lambda n: (len(n), n) if n[:1].isdigit() else (0, n))
-            found += [
-                self._group(by, name, lambda s, n=name, f=name_of: f(s) == n)  # type: ignore[misc]
-                for name in ordered
-            ]
+            members: dict[str, list[int]] = {}
+            for n, sample in enumerate(self.samples):
+                members.setdefault(name_of(sample), []).append(n)
+            ordered = sorted(members, key=lambda n: (len(n), n) if n[:1].isdigit() else (0, n))
+            found += [self._group(by, name, members[name]) for name in ordered]
         return found
 
-    def _group(self, by: str, name: str, holds: Callable[[Sample], bool]) -> Group:
+    def _group(self, by: str, name: str, members: Sequence[int]) -> Group:
         def errors(predicted: Sequence[RowPrediction]) -> dict[str, ErrorOf]:
-            pairs = zip(self.samples, predicted, strict=True)
-            return {e.figure: e for e in errors_of((s.row, p) for s, p in pairs if holds(s))}
+            pairs = ((self.samples[n].row, predicted[n]) for n in members)
+            return {e.figure: e for e in errors_of(pairs)}
 
         return Group(by, name, errors(self.fit.before), errors(self.fit.after))
 

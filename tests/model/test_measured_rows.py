@@ -1,0 +1,72 @@
+"""Rows of public benchmarks: settings of their scripts, cache formats, replicas side by side."""
+
+from __future__ import annotations
+
+import pytest
+from one_replica import COEFFICIENTS
+
+from data.benchmark_settings import find_settings
+from data.measurements import MeasurementRow
+from model.measured_rows import predict_row
+
+CELLS = {
+    "engine": "vllm", "model": "llama-3.1-8b-instruct", "gpu": "h100_sxm", "tp": "1",
+    "precision_weights": "fp8", "isl": "1024", "osl": "128", "concurrency_or_batch": "16",
+    "scenario": "closed-loop-agg",
+}  # fmt: skip
+
+
+def predicted(**cells):
+    return predict_row(MeasurementRow("rows", {**CELLS, **cells}), COEFFICIENTS)
+
+
+def test_replicas_side_by_side_share_the_load():
+    """Two replicas under 32 clients are each one under 16, and put out twice as much."""
+    one = predicted()
+    two = predicted(concurrency_or_batch="32", notes="replicas=2")
+    assert (two.ttft_ms, two.tpot_ms) == (one.ttft_ms, one.tpot_ms)
+    assert two.output_tok_per_s == pytest.approx(2 * one.output_tok_per_s)
+
+
+@pytest.mark.parametrize("stated", ["0", "two", "1.5"])
+def test_a_number_of_replicas_that_is_none(stated):
+    assert "replicas=" in predicted(notes=f"replicas={stated}").refused
+
+
+def test_the_last_settings_that_hold_count():
+    """Scripts of InferenceX: SGLang looks for arrivals every 10 steps, from 16 clients on every
+    30; on Hopper every step, with a 16-bit cache."""
+    many, few = (
+        find_settings("inferencex", "sglang", "deepseek-r1", "blackwell", n) for n in (16, 15)
+    )
+    assert (many.poll_steps, few.poll_steps) == (30, 10)
+    hopper = find_settings("inferencex", "sglang", "deepseek-r1", "hopper", 64)
+    assert (hopper.poll_steps, hopper.kv) == (1, "bf16")
+    assert find_settings("", "sglang", "deepseek-r1", "hopper", 64) is None
+
+
+def test_looking_for_arrivals_less_often_makes_them_wait():
+    """Between looks 30 steps apart a request waits 15 steps more on average."""
+    run = {"engine": "sglang", "model": "qwen3.5-397b-a17b", "gpu": "B200", "tp": "8",
+           "osl": "1024", "notes": "~U[0.8L;L]"}  # fmt: skip
+    often = predicted(**run)
+    seldom = predicted(**run, source="inferencex-1")
+    assert 8 * often.tpot_ms < seldom.ttft_ms - often.ttft_ms < 30 * often.tpot_ms
+
+
+def test_the_cache_follows_the_checkpoint():
+    """An 8-bit cache is read in half the time, so decoding at long contexts is faster."""
+    long = {"isl": "30000", "concurrency_or_batch": "4", "engine": "trtllm"}
+    narrow = predicted(**long)
+    stated = predicted(**long, precision_kv="fp8")
+    wide = predicted(**long, precision_kv="bf16")
+    assert narrow.tpot_ms == stated.tpot_ms < wide.tpot_ms
+    assert predicted(**{**long, "engine": "vllm"}).tpot_ms == (
+        predicted(**{**long, "engine": "vllm"}, precision_kv="bf16").tpot_ms
+    )
+
+
+def test_tp_written_as_the_product_of_both_degrees():
+    """Some sources write TP 16 for four ranks that hold both attention and experts."""
+    run = {"model": "qwen3-30b-a3b", "ep": "4"}
+    assert predicted(**run, tp="16").tpot_ms == predicted(**run, tp="4").tpot_ms
