@@ -121,6 +121,11 @@ class Architecture:
         return sum(g.count * (g.attention.params + g.mlp.always_params) for g in self.groups)
 
     @cached_property
+    def attention_params(self) -> float:
+        """Parameters of the attention of all layers."""
+        return sum(g.count * g.attention.params for g in self.groups)
+
+    @cached_property
     def expert_params(self) -> float:
         """Parameters of all routed experts."""
         return sum(g.count * g.mlp.experts * g.mlp.expert_params for g in self.groups)

@@ -9,6 +9,7 @@ equal requests. An offline run is the rate at which an engine with all requests 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from model.lengths import Lengths
 from model.replicas import Replicas
 from model.simulation.clock import Clock
 from model.simulation.engine import Engine, Requests
+from model.simulation.handover import PrefillAndDecode, Workers
 from model.station import prepare
 from model.traffic import RequestClass, Traffic, traffic_of
 
@@ -90,35 +92,70 @@ def closed_loop(replica: Replicas, load: Load) -> Measured:
     CannotServe
         If the KV cache does not hold one request.
     """
+    clients, requests = _rounds_of(load)
+    submit = _in_turn(clients, requests.arrival_s, requests.done_s, lambda n: engine.submit(n))
+    engine = Engine(_clock(replica, load), requests, on_done=submit, poll_steps=load.poll_steps)
+    for n in range(clients):
+        engine.submit(n)
+    engine.run()
+    return _loop_means(load, clients, *_times(requests))
+
+
+def closed_loop_apart(prefill: Workers, decode: Workers, load: Load) -> Measured:
+    """Return the means of a closed loop of clients on prefill and decode workers.
+
+    Raises
+    ------
+    CannotServe
+        If the KV cache of either kind of worker does not hold one request.
+    """
+    _fits(prefill.clock, load.isl)
+    _fits(decode.clock, load.isl + load.osl)
+    clients, prompts = _rounds_of(load)
+    both = PrefillAndDecode(prefill, decode, prompts)
+    both.on_done = _in_turn(clients, prompts.arrival_s, both.answers.done_s, both.submit)
+    for n in range(clients):
+        both.submit(n)
+    both.run()
+    first, done = np.array(both.answers.first_s), np.array(both.answers.done_s)
+    return _loop_means(load, clients, *_spans(prompts, first, done))
+
+
+def _rounds_of(load: Load) -> tuple[int, Requests]:
+    """Return the clients of a closed loop, and the requests of some rounds; the first has come."""
     clients = load.clients or 1
-    rounds = SIMULATED_ROUNDS if load.osl > 1 else SIMULATED_ROUNDS + 1
-    total = clients * rounds
-    sent_each = max(load.rounds or PROMPTS / clients, 1.0)
+    total = clients * (SIMULATED_ROUNDS if load.osl > 1 else SIMULATED_ROUNDS + 1)
     isl, osl = _lengths(load, total)
     if load.shortest >= 1 and load.osl > 1 and clients > 1:
         osl = _spread(load.osl, total)
-    requests = Requests([0.0] * clients, isl, osl, [0] * total)
-    requests.first_s += [math.nan] * (total - clients)
-    requests.done_s += [math.nan] * (total - clients)
-    requests.preempted += [0] * (total - clients)
+    arrival = [0.0] * clients + [math.nan] * (total - clients)
+    return clients, Requests(arrival, isl, osl, [0] * total)
+
+
+def _in_turn(
+    clients: int, arrival_s: list[float], done_s: list[float], submit: Callable[[int], None]
+) -> Callable[[int], None]:
+    """Return what to call with a request that is answered: its client sends the next one then."""
     sent = clients
 
     def answered(n: int) -> None:
         nonlocal sent
-        if sent < total:
-            requests.arrival_s.append(engine.now)
-            engine.submit(sent)
+        if sent < len(arrival_s):
+            arrival_s[sent] = done_s[n]
             sent += 1
+            submit(sent - 1)
 
-    engine = Engine(_clock(replica, load), requests, on_done=answered, poll_steps=load.poll_steps)
-    for n in range(clients):
-        engine.submit(n)
-    engine.run()
-    ttft, tpot, e2e = _times(requests)
-    last = total - clients
-    later = slice(clients, last)
+    return answered
+
+
+def _loop_means(
+    load: Load, clients: int, ttft: np.ndarray, tpot: np.ndarray, e2e: np.ndarray
+) -> Measured:
+    """Weigh the first wave and the later rounds; the last, which fewer clients share, is left."""
+    sent_each = max(load.rounds or PROMPTS / clients, 1.0)
+    later = slice(clients, len(ttft) - clients)
+    in_loop = slice(0, len(ttft) - clients)
     first_wave, steady = ttft[:clients].mean(), ttft[later].mean()
-    in_loop = slice(0, last)
     return Measured(
         ttft_ms=float(steady + (first_wave - steady) / sent_each) * 1e3,
         tpot_ms=_mean_ms(tpot[in_loop], load),
@@ -187,11 +224,15 @@ def offline(replica: Replicas, load: Load) -> Measured:
 
 def _clock(replica: Replicas, load: Load) -> Clock:
     clock = Clock.of(replica)
+    _fits(clock, load.isl + load.osl)
+    return clock
+
+
+def _fits(clock: Clock, tokens: int) -> None:
     if clock.kv_budget_bytes <= 0:
         raise CannotServe("the weights do not fit the memory")
-    if clock.kv_bytes(load.isl + load.osl) > clock.kv_budget_bytes:
+    if clock.kv_bytes(tokens) > clock.kv_budget_bytes:
         raise CannotServe("the KV cache does not hold one request")
-    return clock
 
 
 def _lengths(load: Load, total: int) -> tuple[list[int], list[int]]:
@@ -216,9 +257,13 @@ def _spread(osl: int, total: int) -> list[int]:
 
 def _times(requests: Requests) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """TTFT, TPOT and end-to-end time of every request (seconds)."""
-    arrival, first, done = (
-        np.array(v) for v in (requests.arrival_s, requests.first_s, requests.done_s)
-    )
+    return _spans(requests, np.array(requests.first_s), np.array(requests.done_s))
+
+
+def _spans(
+    requests: Requests, first: np.ndarray, done: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    arrival = np.array(requests.arrival_s)
     after = np.maximum(np.array(requests.osl) - 1, 1)
     return first - arrival, (done - first) / after, done - arrival
 

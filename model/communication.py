@@ -1,10 +1,12 @@
 """What a replica's accelerators say to each other: all-reduces, all-to-alls, pipeline hops.
 
-Tensor parallelism pays two all-reduces a layer (after attention and after the MLP). With
-expert parallelism, a MoE layer pays a dispatch and a combine all-to-all in place of the
-second. Pipeline parallelism pays one hop a stage boundary. Each collective costs a latency
-that grows with log2 of the ranks, plus bytes over the link that really joins those ranks:
-the switched domain, a bridge pair, or PCIe.
+Tensor parallelism pays two all-reduces a layer (after attention and after the MLP). With expert
+parallelism, a MoE layer pays a dispatch and a combine all-to-all in place of the second. With
+attention data parallelism the first is among the `tp` ranks of a group, and the second becomes an
+all-gather and a reduce-scatter among all `tp·dp` ranks, which move what an all-reduce would.
+Pipeline parallelism pays one hop a stage boundary. Each collective costs a latency that grows with
+log2 of the ranks, plus bytes over the link that really joins those ranks: the switched domain, a
+bridge pair, or PCIe.
 """
 
 from __future__ import annotations
@@ -24,12 +26,12 @@ ACTIVATION_BYTES = 2.0
 
 
 def joins_over_link(shape: Shape) -> bool:
-    """Whether the scale-up link joins all ranks of a TP group (else they use PCIe)."""
-    return shape.accelerator.link != "pcie" and shape.accelerator.link_domain >= shape.tp
+    """Whether the scale-up link joins all ranks of a stage (else they use PCIe)."""
+    return shape.accelerator.link != "pcie" and shape.accelerator.link_domain >= shape.ranks
 
 
 def rank_bandwidth(shape: Shape) -> float:
-    """Bytes/s per rank and direction of the link that joins a TP group."""
+    """Bytes/s per rank and direction of the link that joins the ranks of a stage."""
     a = shape.accelerator
     if joins_over_link(shape) or a.pcie_gb_per_s is None:
         return a.link_gb_per_s * 1e9
@@ -50,21 +52,30 @@ def communication(
         step, all layers), ``hop_s`` (a step, all stage boundaries), ``hop_token_s``.
     """
     tp = np.array([s.tp for s in shapes], dtype=float)
+    dp = np.array([s.dp for s in shapes], dtype=float)
     ep = np.array([s.ep for s in shapes], dtype=float)
     pp = np.array([s.pp for s in shapes], dtype=float)
     switched = np.array([joins_over_link(s) for s in shapes])
     link = np.array([rank_bandwidth(s) for s in shapes]) * coefficient("link_efficiency")
-    latency_us = coefficient("allreduce_base_us") + coefficient("allreduce_log2_us") * np.log2(tp)
-    latency = latency_us * 1e-6 * np.where(switched, 1.0, coefficient("pcie_latency_factor"))
+    farther = np.where(switched, 1.0, coefficient("pcie_latency_factor")) * 1e-6
     token_bytes = architecture.hidden * ACTIVATION_BYTES
 
+    ranks = tp * dp
     routed = np.where(ep > 1, architecture.moe_layers, 0)
-    all_reduces = 2 * architecture.layers - routed
-    all_to_alls = 2 * routed
-    top_k = architecture.routing[1]
-    reduce_bytes = 2 * (tp - 1) / tp * token_bytes
-    exchange_bytes = (ep - 1) / ep * token_bytes * top_k / tp
-    parallel = tp > 1
+    gathered = np.where(ep > 1, tp, ranks)
+
+    def latency_s(members: Floats) -> Floats:
+        us = coefficient("allreduce_base_us") + coefficient("allreduce_log2_us") * np.log2(members)
+        return np.asarray(np.where(members > 1, us * farther, 0.0), dtype=float)
+
+    def reduce_bytes(members: Floats) -> Floats:
+        """Bytes of an all-reduce a token of the replica: ``ranks/members`` groups share them."""
+        return np.asarray(2 * (members - 1) / ranks * token_bytes, dtype=float)
+
+    attentions, mlps = architecture.layers, architecture.layers - routed
+    exchange_bytes = 2 * (ep - 1) / ep * token_bytes * architecture.routing[1] / ranks
+    moved = attentions * reduce_bytes(tp) + mlps * reduce_bytes(gathered) + routed * exchange_bytes
+    waits = attentions * latency_s(tp) + mlps * latency_s(gathered) + 2 * routed * latency_s(ranks)
 
     crosses = np.array([s.cross_node for s in shapes])
     network = np.array([max(s.network_gbps, 1e-9) for s in shapes]) / 8 * 1e9
@@ -72,10 +83,8 @@ def communication(
     hop_us = np.where(crosses, coefficient("pp_hop_network_us"), coefficient("pp_hop_us"))
     hops = np.where(pp > 1, pp, 0.0)
     return {
-        "collective_latency_s": np.where(parallel, (all_reduces + all_to_alls) * latency, 0.0),
-        "collective_token_s": np.where(
-            parallel, (all_reduces * reduce_bytes + all_to_alls * exchange_bytes) / link, 0.0
-        ),
+        "collective_latency_s": waits,
+        "collective_token_s": moved / link,
         "hop_s": hops * hop_us * 1e-6,
         "hop_token_s": hops * token_bytes / hop_link,
     }

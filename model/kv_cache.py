@@ -66,7 +66,7 @@ def with_caps(
     index, which = np.nonzero(below[None, :] < most[:, None])
     cap = ladder[which]
     chosen = base.take(index)
-    extra = (cap - chosen.batch_cap) * vocab * LOGIT_BYTES / chosen.tp
+    extra = (cap - chosen.batch_cap) * vocab * LOGIT_BYTES / (chosen.tp * chosen.dp)
     return (
         index,
         cap,

@@ -1,6 +1,6 @@
 """Replica configurations as arrays: everything that does not depend on load.
 
-A replica is one serving engine on ``tp·pp`` accelerators. Thousands of configurations of one
+A replica is one serving engine on ``tp·dp·pp`` accelerators. Thousands of configurations of one
 model are held as NumPy arrays of equal shape, one element a configuration, so that the whole
 catalogue is evaluated at once; an estimate of a single replica is the same code on arrays of
 length one.
@@ -57,7 +57,8 @@ class Replicas:
         Flops of one token through all layers, and of one sampled token through the head. The
         head multiplies in 16 bits; its flops are scaled to the rate of the layers.
     kv_token_bytes, kv_window_token_bytes, state_bytes
-        Cache stored per token (growing layers, window layers) and per sequence.
+        Cache stored per token (growing layers, window layers) and per sequence; with attention
+        data parallelism the mean over ranks, whose sequences are taken to be equally many.
     pipeline_loss
         Factor on stage times: stages and micro-batches are never equal; 1 without pipeline.
     kv_budget_bytes
@@ -67,6 +68,7 @@ class Replicas:
     tp: Floats
     pp: Floats
     ep: Floats
+    dp: Floats
     batch_cap: Floats
     chunk_tokens: Floats
     bandwidth: Floats
@@ -109,7 +111,7 @@ class Replicas:
     @property
     def gpus(self) -> Floats:
         """Accelerators a replica takes."""
-        return self.tp * self.pp
+        return self.tp * self.dp * self.pp
 
     @property
     def kv_budget_bytes(self) -> Floats:
@@ -190,6 +192,8 @@ def build_replicas(
     tp = np.array([s.tp for s in shapes], dtype=float)
     pp = np.array([s.pp for s in shapes], dtype=float)
     ep = np.array([s.ep for s in shapes], dtype=float)
+    dp = np.array([s.dp for s in shapes], dtype=float)
+    ranks = tp * dp
     weight = _weight_figures(architecture, shapes, tp, pp)
     dense_rate = _compute_rates(shapes, _dense_formats(architecture, shapes), chip_of, k)
     expert_rate = _compute_rates(shapes, [s.weights for s in shapes], chip_of, k)
@@ -207,23 +211,24 @@ def build_replicas(
     memory = per_chip([a.memory_bytes for a in chips])
     width = hidden * WORKSPACE_HIDDEN_COPIES + 2 * architecture.widest_activation / tp
     cap = np.array([s.batch_cap for s in shapes], dtype=float)
-    logits = cap * architecture.vocab * LOGIT_BYTES / tp
+    logits = cap * architecture.vocab * LOGIT_BYTES / ranks
     return Replicas(
         tp=tp,
         pp=pp,
         ep=ep,
+        dp=dp,
         batch_cap=cap,
-        chunk_tokens=np.full(tp.shape, float(chunk_tokens)),
+        chunk_tokens=chunk_tokens * dp,
         bandwidth=bandwidth,
         kv_bandwidth=bandwidth / coefficient("kv_read_factor"),
         gemm_flops_per_s=compute,
         attention_flops_per_s=per_chip([a.bf16_tflops for a in chips])
         * 1e12
         * coefficient("mfu_attention"),
-        read_always_bytes=weight["always"] / tp,
-        read_expert_bytes=weight["experts"] / tp * imbalance,
-        token_flops=flops / tp,
-        head_flops=2 * architecture.head_params / tp * compute / wide_rate,
+        read_always_bytes=weight["always"],
+        read_expert_bytes=weight["experts"] * imbalance,
+        token_flops=flops / ranks,
+        head_flops=2 * architecture.head_params / ranks * compute / wide_rate,
         layer_s=(architecture.layers * layer_us + routings * coefficient("moe_layer_us")) * 1e-6,
         step_s=coefficient("step_ms") * 1e-3,
         memory_bytes=memory,
@@ -257,23 +262,28 @@ def _dense_formats(architecture: Architecture, shapes: Sequence[Shape]) -> list[
 def _weight_figures(
     architecture: Architecture, shapes: Sequence[Shape], tp: Floats, pp: Floats
 ) -> Mapping[str, Floats]:
-    """Bytes read a step (all ranks together) and stored (each rank).
+    """Bytes that a rank reads in a step, and stores.
 
-    Embeddings, output projection and norms stay in 16 bits.
+    Embeddings, output projection and norms stay in 16 bits. Groups of ranks that share nothing but
+    the experts each hold the attention and, with expert parallelism, the shared experts.
     """
     table = precisions()
     dense = _dense_formats(architecture, shapes)
     layer_bytes = np.array([table["weights", stored].bytes for stored in dense])
     expert_bytes = np.array([table["weights", s.weights].bytes for s in shapes])
-    always = architecture.always_params * layer_bytes
-    experts = architecture.expert_params * expert_bytes
+    ranks = tp * np.array([s.dp for s in shapes])
+    apart = np.array([s.ep > 1 for s in shapes])
+    attention = architecture.attention_params
+    mlp = (architecture.always_params - attention) / np.where(apart, tp, ranks)
+    always = (attention / tp + mlp) * layer_bytes
+    experts = architecture.expert_params * expert_bytes / ranks
     ends = [architecture.embedding_params, 0.0 if architecture.tied else architecture.head_params]
     end_params = np.where(pp > 1, max(ends), sum(ends))
     stage_share = np.ceil(architecture.layers / pp) / architecture.layers
     return {
-        "always": always + architecture.head_params * 2.0,
+        "always": always + architecture.head_params * 2.0 / ranks,
         "experts": experts,
-        "stored": (always + experts) * stage_share / tp
+        "stored": (always + experts) * stage_share
         + end_params * 2.0 / tp
         + architecture.other_params * 2.0,
     }
@@ -313,16 +323,18 @@ def _kv_figures(
     element = np.array([table["kv", s.kv].bytes for s in shapes])
     growing, windowed, state = np.zeros_like(tp), np.zeros_like(tp), np.zeros_like(tp)
     score, window_score = np.zeros_like(tp), np.zeros_like(tp)
+    groups = pp * np.array([s.dp for s in shapes])
+    ranks = tp * np.array([s.dp for s in shapes])
     for group in architecture.groups:
         a = group.attention
-        stored = group.count * a.kv_elements / np.minimum(tp, a.kv_shards) * element / pp
+        stored = group.count * a.kv_elements / np.minimum(tp, a.kv_shards) * element / groups
         if a.window is None:
             growing += stored
-            score += group.count * a.score_flops / tp
+            score += group.count * a.score_flops / ranks
         else:
             windowed += stored
-            window_score += group.count * a.score_flops / tp
-        state += group.count * a.state_elements / np.minimum(tp, a.kv_shards) * STATE_BYTES / pp
+            window_score += group.count * a.score_flops / ranks
+        state += group.count * a.state_elements / np.minimum(tp, a.kv_shards) * STATE_BYTES / groups
     return {
         "kv_token_bytes": growing,
         "kv_window_token_bytes": windowed,

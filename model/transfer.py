@@ -26,7 +26,7 @@ def prompt_kv_bytes(r: Replicas, classes: Sequence[RequestClass]) -> Floats:
     """
     rc = r.column()
     isl = np.array([c.isl.mean for c in classes])
-    return np.asarray(kv_bytes(rc, isl) * rc.tp * rc.pp, dtype=float)
+    return np.asarray(kv_bytes(rc, isl) * rc.gpus, dtype=float)
 
 
 def link_rps(r: Replicas, classes: Sequence[RequestClass], bandwidth: Floats) -> Floats:
@@ -56,6 +56,6 @@ def handover_s(r: Replicas, classes: Sequence[RequestClass], bandwidth: Floats) 
     """
     rc = r.column()
     tail = np.array([c.isl.quantile(c.percentile / 100) for c in classes])
-    size = kv_bytes(rc, tail) * rc.tp * rc.pp
+    size = kv_bytes(rc, tail) * rc.gpus
     rate = np.asarray(bandwidth, dtype=float)[:, None] * rc.network_efficiency
     return np.where(rate > 0, size / np.maximum(rate, 1e-9), np.inf)

@@ -24,17 +24,6 @@ ACCELERATORS = {
 WEIGHTS = {"int4_wo": "int4"}
 """Formats that measurement rows call otherwise."""
 
-WORKER_COLUMNS = (
-    "num_workers",
-    "batch_size",
-    "tp_size",
-    "pp_size",
-    "attention_dp_size",
-    "moe_tp_size",
-    "moe_ep_size",
-)
-"""What is recorded of prefill and decode workers, behind ``prefill_`` and ``decode_``."""
-
 
 def weights_of(sample: Sample) -> str:
     """Return the format of the weights; empty where none is recorded (as published)."""
@@ -93,9 +82,7 @@ def _notes(sample: Sample) -> list[str]:
         f"moe={sample.text('moe_quant_mode')}",
     ]
     if sample.disaggregated:
-        for worker in ("prefill_", "decode_"):
-            columns = [f"{worker}{name}" for name in WORKER_COLUMNS]
-            parts += [f"{c}={_whole(sample, c)}" for c in columns if sample.text(c)]
+        parts += [_workers(sample, role) for role in ("prefill_", "decode_")]
     else:
         parts += [
             f"attention_dp={sample.count('attention_dp_size')}",
@@ -106,6 +93,18 @@ def _notes(sample: Sample) -> list[str]:
     if sample.inferencex:
         parts.append(UNIFORM)
     return [*parts, sample.source.replace("|", "/")]
+
+
+def _workers(sample: Sample, role: str) -> str:
+    """Return the workers of a role as `data.workers` reads them."""
+    degrees = {
+        "tp": sample.count(f"{role}tp_size"),
+        "pp": sample.count(f"{role}pp_size"),
+        "dp": sample.count(f"{role}attention_dp_size"),
+        "ep": sample.count(f"{role}moe_ep_size"),
+    }
+    count = _whole(sample, f"{role}num_workers") or "?"
+    return f"{role[0].upper()}:{count}x({' '.join(f'{k}{v}' for k, v in degrees.items())})"
 
 
 def _whole(sample: Sample, column: str) -> str:

@@ -5,7 +5,8 @@ framework, precision``, without lengths) and the later one (``isl, osl, image, d
 is_multinode, spec_decoding``, and for several nodes ``prefill_*``, ``decode_*``,
 ``num_prefill_gpu``, ``num_decode_gpu``). Latencies are in seconds, ``*_intvty`` is 1/TPOT. Rates
 are a GPU: output is divided by TP on one node, by the decode GPUs on several. A run sends 10
-requests a client, of lengths drawn evenly from 0.8 of ``isl`` and ``osl`` to the whole.
+requests a client, of lengths drawn evenly from 0.8 of ``isl`` and ``osl`` to the whole. Where
+``dp_attention`` is true, ``tp`` GPUs hold the attention once each.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def read_inferencex(document: Mapping[str, Any], place: str) -> Run:
             "model": document.get("model"),
             "gpu": _gpu(document.get("hw")),
             "gpu_count": gpus,
-            "tp": tp,
+            "tp": 1 if attention else tp,
             "pp": count(document.get("decode_pp" if apart else "pp"), "pp", place),
             "ep": count(document.get("decode_ep" if apart else "ep"), "ep", place),
             "precision_weights": document.get("precision"),
@@ -83,6 +84,7 @@ def read_inferencex(document: Mapping[str, Any], place: str) -> Run:
             "InferenceX",
             "lengths ~U[0.8L;L]",
             f"attention_dp={tp:g}" if attention and tp else "attention_dp=1",
+            *(_workers(document, role, place) for role in ("prefill", "decode") if apart),
             f"framework={framework}",
             f"spec_decoding={speculation}" if speculation not in ("none", "off", "false") else "",
             f"image={document['image']}" if document.get("image") else "",
@@ -92,6 +94,25 @@ def read_inferencex(document: Mapping[str, Any], place: str) -> Run:
 
 def _figures(document: Mapping[str, Any], metric: str) -> dict[str, Any]:
     return {f: document.get(f"{f}_{metric}") for f in ("median", "mean", "p99")}
+
+
+def _workers(document: Mapping[str, Any], role: str, place: str) -> str:
+    """Return the workers of a role as `data.workers` reads them.
+
+    Where their number is missing it is what the role's GPUs make up.
+    """
+
+    def degree(name: str) -> float:
+        return count(document.get(f"{role}_{name}"), f"{role}_{name}", place) or 1.0
+
+    ranks, pp, ep = degree("tp"), degree("pp"), degree("ep")
+    gpus = count(document.get(f"num_{role}_gpu"), f"num_{role}_gpu", place)
+    workers = count(document.get(f"{role}_num_workers"), f"{role}_num_workers", place)
+    if not workers and gpus and gpus % (ranks * pp) == 0:
+        workers = gpus / (ranks * pp)
+    tp, dp = (1.0, ranks) if _true(document.get(f"{role}_dp_attention")) else (ranks, 1.0)
+    number_of = f"{workers:g}" if workers else "?"
+    return f"{role[0].upper()}:{number_of}x(tp{tp:g} pp{pp:g} dp{dp:g} ep{ep:g})"
 
 
 def _gpus(document: Mapping[str, Any], apart: bool, tp: float | None, place: str) -> float | None:

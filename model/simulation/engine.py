@@ -139,10 +139,19 @@ class Engine:
         return held + len(self._incoming)
 
     @property
+    def next_s(self) -> float:
+        """When the engine's next step begins; inf where it has nothing to do."""
+        if self._waiting or self._prefilling or self._end_of:
+            return self.now
+        if self._incoming:
+            return max(self.now, self.requests.arrival_s[self._incoming[0]] + self._handling_s)
+        return math.inf
+
+    @property
     def quiet_until(self) -> float:
         """A time before which no request leaves the engine: until then its load is known."""
         if self._incoming or self._waiting or self._prefilling:
-            return self.now
+            return self.next_s
         if not self._end_of:
             return math.inf
         decoding = len(self._end_of)

@@ -238,7 +238,7 @@ class _Fleet:
     def _send(self, index: int, goal: Ints) -> None:
         """Send the caches of a prefill pool, one after another on each replica's network."""
         pool, run = self.pools[index], self.runs[index]
-        ranks = pool.clock.pp * float(pool.clock.replicas.tp.item())
+        ranks = float(pool.clock.replicas.gpus.item())
         free = [0.0] * pool.replicas
         isl, own_link = self.arrivals.isl, pool.link_bytes_per_s
         for k in np.argsort(run.done_s, kind="stable").tolist():

@@ -6,6 +6,7 @@ import pytest
 
 from data.errors import CatalogError
 from data.results import load_results
+from data.workers import WorkerNote, read_workers
 
 # 32 clients on 4 GPUs: 320 · 4 = 1,280 tok/s.
 ROW = {
@@ -110,7 +111,9 @@ def test_a_runner_s_suffix_is_left_off(load):
 
 
 def test_attention_that_is_data_parallel_and_speculation_are_noted(load):
+    """Four GPUs, each of which holds all of the attention: no tensor parallelism is left."""
     (row,) = load(ROW | {"dp_attention": "true", "spec_decoding": "mtp"})
+    assert (row.text("tp"), row.text("gpu_count")) == ("1", "4")
     assert (row.notes["attention_dp"], row.notes["spec_decoding"]) == ("4", "mtp")
 
 
@@ -128,7 +131,17 @@ def test_prefill_and_decode_apart(load):
     }
     (row,) = load({k: v for k, v in ROW.items() if k not in ("tp", "ep")} | apart)
     found = [row.text(c) for c in ("gpu_count", "tp", "ep", "output_tok_per_s", "scenario")]
-    assert found == ["20", "8", "8", "1280", "closed-loop-disagg"]
+    assert found == ["20", "1", "8", "1280", "closed-loop-disagg"]
+    workers = read_workers(row.text("notes"))
+    assert workers["prefill"] == WorkerNote(1, tp=4)
+    assert workers["decode"] == WorkerNote(2, tp=1, dp=8, ep=8)
+    (row,) = load(
+        {k: v for k, v in ROW.items() if k not in ("tp", "ep")}
+        | apart
+        | {"decode_num_workers": 4, "num_prefill_gpu": 6}
+    )
+    workers = read_workers(row.text("notes"))
+    assert (workers["prefill"].count, workers["decode"].count) == (None, 4)
 
 
 @pytest.mark.parametrize(

@@ -70,3 +70,29 @@ def test_tp_written_as_the_product_of_both_degrees():
     """Some sources write TP 16 for four ranks that hold both attention and experts."""
     run = {"model": "qwen3-30b-a3b", "ep": "4"}
     assert predicted(**run, tp="16").tpot_ms == predicted(**run, tp="4").tpot_ms
+
+
+def test_prefill_and_decode_workers_apart():
+    """Workers stand in the notes; those whose number is not recorded cannot be predicted."""
+    apart = {"scenario": "closed-loop-disagg", "tp": ""}
+    one, four = (
+        predicted(**apart, notes=f"P:1x(tp1) | D:{n}x(tp1)", concurrency_or_batch="64")
+        for n in (1, 4)
+    )
+    assert four.tpot_ms < 0.8 * one.tpot_ms
+    assert four.error_band_pct == predicted().error_band_pct
+    unknown = predicted(**apart, notes="P:Nonex(tp1 dp1) | D:1x(tp1)")
+    assert unknown.refused == "the number of prefill workers is not recorded"
+    assert "no prefill and no decode workers" in predicted(**apart).refused
+
+
+def test_tp_that_does_not_divide_the_heads():
+    assert "TP 3 does not divide the 32 attention heads" in predicted(tp="3").refused
+
+
+def test_attention_data_parallelism_written_as_a_product():
+    """64 where a row's experts lie on 8 ranks and attention has no TP: 8 ranks."""
+    run = {"model": "deepseek-r1", "gpu": "B200", "tp": "1", "ep": "8", "engine": "trtllm"}
+    product, plain = (predicted(**run, notes=f"attention_dp={n}") for n in (64, 8))
+    assert product == plain
+    assert not plain.refused
