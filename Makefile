@@ -2,6 +2,7 @@
 # make test   set everything up, then lint, type-check and run the tests
 # make bench  measure the speed targets
 # make tails    compare the formulas' percentiles with simulated ones
+# make kernels    fit laws of kernels to public measurements, as priors
 # make coefficients  fit the shipped coefficients to public measurements
 # make accuracy  compare predictions with public measurements, beside AIConfigurator's
 
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RIVAL := .venv-accuracy
 
-.PHONY: plan test lint bench examples accuracy coefficients tails clean
+.PHONY: plan test lint bench examples accuracy coefficients kernels tails clean
 
 plan: $(READY)
 	$(BIN)/minfleet plan examples/chat-70b.yaml
@@ -34,6 +35,9 @@ accuracy: $(READY) $(RIVAL)/.ready
 
 tails: $(READY)
 	$(BIN)/python -m benchmarks.tails
+
+kernels: $(RIVAL)/.ready
+	$(RIVAL)/bin/python benchmarks/accuracy/kernels.py data/coefficient_priors.csv
 
 coefficients: $(READY) $(RIVAL)/.ready
 	$(BIN)/python -m benchmarks.accuracy.fit --environment $(RIVAL)

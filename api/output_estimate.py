@@ -28,10 +28,11 @@ TERMS = {
     "layers": "layers: launches, small kernels",
     "weights": "weights streamed from memory *",
     "compute": "matrix products *",
+    "experts": "routed experts, streamed and multiplied",
     "kv": "KV cache read",
     "collectives": "collectives between TP ranks",
     "hops": "pipeline hops",
-    "total": "= one step (of * the larger)",
+    "total": "= one step (of * the root of their squares)",
 }
 
 

@@ -76,6 +76,8 @@ def example() -> dict[str, tuple[str, float, str]]:
     kv_each = 1152 * 81_920 * k["kv_read_factor"] / stream * 1e3
     latency = 160 * (k["allreduce_base_us"] + k["allreduce_log2_us"]) / 1e3
     token = 160 * 16_384 / (k["link_efficiency"] * chip.link_gb_per_s * 1e9) * 1e3
+    token += 80 * k["activation_passes"] * 16_384 / stream * 1e3
+    launch = 80 * k["launch_layer_us"] / 1e3 - fixed
     attention = 80 * 4 * 8192 / 2 * 1024**2 / 2
     attention = attention / (k["mfu_attention"] * chip.bf16_tflops * 1e12) * 1e3
 
@@ -83,7 +85,10 @@ def example() -> dict[str, tuple[str, float, str]]:
         return (layers * tokens / rate8 + head * sampled / rate16) * 1e3
 
     def gemm(tokens: float, sampled: float) -> float:
-        return max(weights, products(tokens, sampled))
+        return math.hypot(weights, products(tokens, sampled))
+
+    def prompt_gemm(tokens: float, sampled: float) -> float:
+        return max(gemm(tokens, sampled), launch)
 
     def step_of(sequences: float) -> float:
         each = kv_each + token
@@ -92,7 +97,7 @@ def example() -> dict[str, tuple[str, float, str]]:
     def work_of(b: float, seen: float) -> float:
         """What a prompt adds to a step that it shares with b/255 others."""
         n = 1 + b / 255
-        added = gemm(seen + n * 1024, seen + n) - gemm(seen, seen)
+        added = prompt_gemm(seen + n * 1024, seen + n) - gemm(seen, seen)
         return added / n + attention + 1024 * token
 
     b, rate = 1.0, RATE / 1e3
@@ -104,14 +109,16 @@ def example() -> dict[str, tuple[str, float, str]]:
     most = 64 / (255 * step_of(64) + 64 * work_of(64, 64)) * 1e3
 
     budget = 8192 - (b + 1)
-    filled = (gemm(b + 1 + budget, b + 1 + budget / 1024) - gemm(b + 1, b + 1)) * 1024 / budget
+    filled = prompt_gemm(b + 1 + budget, b + 1 + budget / 1024) - gemm(b + 1, b + 1)
+    filled *= 1024 / budget
     filled += attention + 1024 * token
     service = filled + step * 1024 / budget
     load = rate * service
     scale = service / (2 * (1 - load))
     queue, queue_variance = load * scale, load * (2 - load) * scale**2
-    products_of = gemm(b + 1 + prompt_share * 1024, b + 1 + prompt_share)
-    own = step + products_of - gemm(b + 1, b + 1) + prompt_share * (attention + 1024 * token)
+    products_of = prompt_gemm(b + 1 + prompt_share * 1024, b + 1 + prompt_share)
+    matrices = gemm(b + 1, b + 1)
+    own = step + products_of - matrices + prompt_share * (attention + 1024 * token)
 
     slope = (step_of(b + 1 + 2 * math.sqrt(b + 1)) - step) / (2 * math.sqrt(b + 1))
     rho = rate * (filled + 255 * slope)
@@ -155,17 +162,17 @@ def example() -> dict[str, tuple[str, float, str]]:
         "load": (
             f"2/s · (255 · {step:.3f} + b · {work:.3f} ms) (found by iteration)", b, "sequences"),
         "step": (
-            f"{engine:.3f} + {fixed:.3f} + {weights:.3f} + {latency:.3f} + "
+            f"{engine:.3f} + {fixed:.3f} + {matrices:.3f} + {latency:.3f} + "
             f"{b + 1:.3f} · ({kv_each:.4f} + {token:.4f}) ms", step, "ms"),
         "prompts in a step that carries one": (f"1 + {b:.3f}/255", prompt_share, ""),
-        "products of such a step": (
-            f"{b + 1 + prompt_share * 1024:.1f} tokens · 68.451e9 flop/{rate8 / 1e12:.1f} "
-            "Tflop/s + head", products_of, "ms"),
+        "matrices of such a step": (
+            f"√({weights:.3f}² + ({b + 1 + prompt_share * 1024:.1f} tokens · 68.451e9 flop/"
+            f"{rate8 / 1e12:.1f} Tflop/s + head)²)", products_of, "ms"),
         "attention of a prompt": (
             f"80 · 4 · 8,192/2 · 1,024²/2 flop at {k['mfu_attention']:g} of the 16-bit peak",
             attention, "ms"),
         "work": (
-            f"({products_of:.3f} − {weights:.3f})/{prompt_share:.4f} + {attention:.3f} + "
+            f"({products_of:.3f} − {matrices:.3f})/{prompt_share:.4f} + {attention:.3f} + "
             f"1,024 · {token:.5f} ms", work, "ms"),
         "saturation rate": (
             f"64/(255 · {step_of(64):.3f} + 64 · {work_of(64, 64):.3f} ms)", most, "/s"),
@@ -175,7 +182,7 @@ def example() -> dict[str, tuple[str, float, str]]:
         "wait for prefill": (
             f"{load:.4f} · {service:.3f}/(2 · (1 − {load:.4f})) ms", queue, "ms"),
         "own prefill": (
-            f"{step:.3f} + {products_of:.3f} − {weights:.3f} + {prompt_share:.4f} · "
+            f"{step:.3f} + {products_of:.3f} − {matrices:.3f} + {prompt_share:.4f} · "
             f"({attention:.3f} + {1024 * token:.3f}) ms", own, "ms"),
         "share that a request more brings": (
             f"2/s · ({filled:.3f} + 255 · {slope:.4f} ms)", rho, ""),
@@ -208,6 +215,45 @@ def example() -> dict[str, tuple[str, float, str]]:
     }  # fmt: skip
 
 
+def replica_table() -> str:
+    """Return the figures of the example's replica without load as a Markdown table."""
+    k, chip = shipped_coefficients().values("vllm", "hopper"), shipped_accelerators()["h100_sxm"]
+    layers, head = 70_553_706_496 - 2 * 128_256 * 8192 - 161 * 8192, 128_256 * 8192
+    stream = k["mbu"] * chip.bandwidth_gb_per_s
+    reach = f"({k['mbu']:g} · {chip.bandwidth_gb_per_s:,.0f} GB/s)"
+    read = (layers * 1.002 + head * 2) / 2e9
+    weights = read / stream * 1e3
+    product = layers / (k["mfu_fp8"] * (chip.fp8_tflops or math.nan) * 1e12) * 1e3
+    product += head / (k["mfu_bf16"] * chip.bf16_tflops * 1e12) * 1e3
+    point = 80 * k["activation_passes"] * 16_384 / 1e9 / stream * 1e3
+    fixed = 80 * (k["layer_us"] + k["layer_hidden_us"]) / 1e3 + point
+    latency = k["allreduce_base_us"] + k["allreduce_log2_us"]
+    link = k["link_efficiency"] * chip.link_gb_per_s
+    collectives = 160 * latency / 1e3 + 160 * 16_384 / 1e9 / link * 1e3
+    kv = 1152 * 81_920 / 1e9 * k["kv_read_factor"] / stream * 1e3
+    step = k["step_ms"] + fixed + math.hypot(weights, product) + kv + collectives
+    stored = (layers * 1.002 + 2 * head * 2) / 2e9 + 161 * 8192 * 2 / 1e9
+    rows = [
+        ("layer parameters", "70.554 B − 2 · 128,256 · 8,192 − norms", f"{layers / 1e9:.3f} B"),
+        ("weights read a step", "(68.451 B · 1.002 + 1.0507 B · 2)/2", f"{read:.3f} GB"),
+        ("weights", f"{read:.3f} GB/{reach}", f"{weights:.3f} ms"),
+        ("products of one token", f"68.451 B flop/({k['mfu_fp8']:g} · {chip.fp8_tflops:,.0f} "
+         "Tflop/s) + head", f"{product:.3f} ms"),
+        ("layers", f"80 · ({k['layer_us']:g} + {k['layer_hidden_us']:g}) µs + "
+         f"80 · {k['activation_passes']:g} · 16,384 B/{reach}", f"{fixed:.3f} ms"),
+        ("collectives", f"160 · ({k['allreduce_base_us']:g} + {k['allreduce_log2_us']:g}) µs + "
+         f"160 · 16,384 B/({k['link_efficiency']:g} · {chip.link_gb_per_s:,.0f} GB/s)",
+         f"{collectives:.3f} ms"),
+        ("KV, one sequence", f"1,152 tokens · 81,920 B · {k['kv_read_factor']:g}/{reach}",
+         f"{kv:.3f} ms"),
+        ("one decode step", f"{k['step_ms']:g} + {fixed:.3f} + √({weights:.3f}² + {product:.3f}²) "
+         f"+ {kv:.3f} + {collectives:.3f} ms", f"{step:.3f} ms"),
+        ("stored weights", "(68.451 B · 1.002 + 2 · 1.0507 B · 2)/2 + norms", f"{stored:.3f} GB"),
+    ]  # fmt: skip
+    lines = ["| figure | by hand | result |", "| --- | --- | --- |"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
 def example_table() -> str:
     """Return the example as a Markdown table."""
     lines = ["| figure | by hand | result |", "| --- | --- | --- |"]
@@ -221,6 +267,7 @@ def parts() -> dict[str, str]:
     return {
         "coefficients": coefficients_table(),
         "fits": fits_table(),
+        "example": replica_table(),
         "example under load": example_table(),
     }
 

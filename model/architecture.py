@@ -30,6 +30,11 @@ class Attention:
         Elements of the fixed recurrent state of a linear layer, a sequence.
     score_flops
         Flops per (query token, context token) pair during prefill: 2·heads·(d_qk + d_v).
+    norm_reduces
+        All-reduces of norm statistics under TP, where queries and keys are normalised over all
+        heads together.
+    indexed
+        Whether an indexer picks the tokens that are attended to (sparse attention).
     """
 
     kind: str
@@ -39,6 +44,8 @@ class Attention:
     window: int | None
     state_elements: float
     score_flops: float
+    norm_reduces: int = 0
+    indexed: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,16 @@ class Architecture:
         return sum(g.count for g in self.groups)
 
     @cached_property
+    def norm_reduces(self) -> int:
+        """All-reduces of norm statistics in all layers, under TP."""
+        return sum(g.count * g.attention.norm_reduces for g in self.groups)
+
+    @cached_property
+    def indexed_layers(self) -> int:
+        """Number of layers with an indexer of sparse attention."""
+        return sum(g.count for g in self.groups if g.attention.indexed)
+
+    @cached_property
     def moe_layers(self) -> int:
         """Number of layers with routed experts."""
         return sum(g.count for g in self.groups if g.mlp.experts)
@@ -139,6 +156,12 @@ class Architecture:
     def routing(self) -> tuple[int, int]:
         """(experts, top_k) of the MoE layers; (0, 0) for a dense model."""
         return max(((g.mlp.experts, g.mlp.top_k) for g in self.groups), default=(0, 0))
+
+    @cached_property
+    def expert_width(self) -> float:
+        """Intermediate elements of the narrowest routed expert; 0 for a dense model."""
+        experts = [g.mlp.expert_params for g in self.groups if g.mlp.experts]
+        return min(experts, default=0.0) / (3 * self.hidden)
 
     @cached_property
     def params_total(self) -> float:

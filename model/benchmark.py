@@ -54,6 +54,9 @@ class Load:
         Requests that each client of a closed loop sends; `PROMPTS` in all where unknown.
     poll_steps
         Steps between two looks of the engine at what has arrived.
+    in_step
+        Whether clients of equal requests stay together: on an engine that runs prompts before it
+        goes on decoding, those that start together end together, and again and again.
     """
 
     isl: int
@@ -63,6 +66,7 @@ class Load:
     rate_rps: float | None = None
     rounds: float | None = None
     poll_steps: int = 1
+    in_step: bool = False
 
     @property
     def means(self) -> tuple[float, float]:
@@ -126,7 +130,7 @@ def _rounds_of(load: Load) -> tuple[int, Requests]:
     clients = load.clients or 1
     total = clients * (SIMULATED_ROUNDS if load.osl > 1 else SIMULATED_ROUNDS + 1)
     isl, osl = _lengths(load, total)
-    if load.shortest >= 1 and load.osl > 1 and clients > 1:
+    if load.shortest >= 1 and load.osl > 1 and clients > 1 and not load.in_step:
         osl = _spread(load.osl, total)
     arrival = [0.0] * clients + [math.nan] * (total - clients)
     return clients, Requests(arrival, isl, osl, [0] * total)
@@ -188,6 +192,8 @@ def open_loop(replica: Replicas, load: Load) -> Measured:
 def static_batch(replica: Replicas, load: Load) -> Measured:
     """Return the figures of one wave of equal requests, all there at the start.
 
+    Such benchmarks call the engine as a library: no server is between.
+
     Raises
     ------
     CannotServe
@@ -195,7 +201,8 @@ def static_batch(replica: Replicas, load: Load) -> Measured:
     """
     batch = load.clients or 1
     requests = Requests([0.0] * batch, [load.isl] * batch, [load.osl] * batch, [0] * batch)
-    engine = Engine(_clock(replica, load), requests)
+    bare = replace(replica, request_s=np.zeros_like(replica.request_s))
+    engine = Engine(_clock(bare, load), requests)
     for n in range(batch):
         engine.submit(n)
     engine.run()

@@ -1,6 +1,7 @@
 """What a replica's accelerators say to each other: all-reduces, all-to-alls, pipeline hops.
 
-Tensor parallelism pays two all-reduces a layer (after attention and after the MLP). With expert
+Tensor parallelism pays two all-reduces a layer (after attention and after the MLP); where norms
+span the heads of all ranks, one more, of a few bytes, for their statistics. With expert
 parallelism, a MoE layer pays a dispatch and a combine all-to-all in place of the second. With
 attention data parallelism the first is among the `tp` ranks of a group, and the second becomes an
 all-gather and a reduce-scatter among all `tp·dp` ranks, which move what an all-reduce would.
@@ -75,7 +76,12 @@ def communication(
     attentions, mlps = architecture.layers, architecture.layers - routed
     exchange_bytes = 2 * (ep - 1) / ep * token_bytes * architecture.routing[1] / ranks
     moved = attentions * reduce_bytes(tp) + mlps * reduce_bytes(gathered) + routed * exchange_bytes
-    waits = attentions * latency_s(tp) + mlps * latency_s(gathered) + 2 * routed * latency_s(ranks)
+    small = architecture.norm_reduces
+    waits = (
+        (attentions + small) * latency_s(tp)
+        + mlps * latency_s(gathered)
+        + 2 * routed * latency_s(ranks)
+    )
 
     crosses = np.array([s.cross_node for s in shapes])
     network = np.array([max(s.network_gbps, 1e-9) for s in shapes]) / 8 * 1e9

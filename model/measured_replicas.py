@@ -26,6 +26,10 @@ CHUNK_TOKENS = 8192
 INFERENCEX = "inferencex"
 """The source whose settings `data.benchmark_settings` knows."""
 
+NARROWEST_EXPERT = 128
+"""Elements below which no engine splits an expert: blocks of 8-bit weights are as wide. Rows that
+say so leave out that experts lie on different ranks."""
+
 NETWORK_GBPS = 400.0
 """Network of each accelerator where workers hand caches on: a port of current boards (Gbit/s)."""
 
@@ -98,13 +102,16 @@ def _build(
     if engine not in ENGINES:
         raise Unusable(f"engine {engine[:40]!r} is none of {', '.join(ENGINES)}")
     settings = published_settings(row)
+    ranks = tp * dp
+    if ep == 1 and 0 < architecture.expert_width / ranks < NARROWEST_EXPERT:
+        ep = ranks
     shape = Shape(
         accelerator=_chip(row.text("gpu")),
         weights=_format(row, source),
         kv=_cache_format(row, source, settings),
         tp=tp,
         pp=pp,
-        ep=tp * dp if ep > 1 else 1,
+        ep=ranks if ep > 1 else 1,
         batch_cap=32,
         dp=dp,
     )

@@ -68,6 +68,7 @@ def _load(row: MeasurementRow) -> Load:
         isl=int(isl),
         osl=max(int(osl), 1),
         shortest=0.8 if "U[0.8L" in row.text("notes") else 1.0,
+        in_step="in_step" in row.notes,
         rounds=INFERENCEX_ROUNDS if published_benchmark(row) == INFERENCEX else None,
     )
 

@@ -198,6 +198,7 @@ def _attention(c: _Config, kind: str) -> Attention:
         window=window,
         state_elements=0.0,
         score_flops=4.0 * q,
+        norm_reduces=1 if c.get("use_qk_norm") and c.get("qk_norm_type") == "per_layer" else 0,
     )
 
 
@@ -229,6 +230,7 @@ def _mla(c: _Config) -> Attention:
         window=None,
         state_elements=0.0,
         score_flops=2.0 * heads * (nope + rope + value),
+        indexed=bool(c.get("index_n_heads")),
     )
 
 

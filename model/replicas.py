@@ -51,16 +51,30 @@ class Replicas:
     read_always_bytes, read_expert_bytes
         Weight bytes an accelerator streams for a token batch to pass *all* layers: those every
         token passes, and those of all routed experts.
-    gemm_flops_per_s
-        Matrix rate over all layers: harmonic mean where experts and the rest differ in format.
-    token_flops, head_flops
-        Flops of one token through all layers, and of one sampled token through the head. The
-        head multiplies in 16 bits; its flops are scaled to the rate of the layers.
+    bandwidth, expert_bandwidth, kv_bandwidth
+        Rates at which these and the cache are streamed.
+    gemm_flops_per_s, expert_flops_per_s
+        Matrix rates of what every token passes, and of the routed experts.
+    token_flops, expert_token_flops, head_flops
+        Flops of one token through what every token passes, through its experts, and of one sampled
+        token through the head. The head multiplies in 16 bits; its flops are scaled to the rate of
+        the layers.
     kv_token_bytes, kv_window_token_bytes, state_bytes
         Cache stored per token (growing layers, window layers) and per sequence; with attention
         data parallelism the mean over ranks, whose sequences are taken to be equally many.
+    expert_move_s
+        Time to gather and sum the copies of a token, one for each expert it visits; with experts
+        split by TP every rank moves them all, with EP those of its own experts.
+    pointwise_token_s
+        Time of a token in what is done to its residual stream between the products (norms, sums,
+        narrowing to 8 bits), all layers; every rank of a TP group does all of its group's.
     pipeline_loss
         Factor on stage times: stages and micro-batches are never equal; 1 without pipeline.
+    launch_s
+        Time in which the host launches the layers of a step with prompts, kernel by kernel: their
+        overhead and matrices take no less.
+    mixed
+        1 where a step that carries prompts decodes as well, 0 where decoding waits meanwhile.
     kv_budget_bytes
         Memory left for the cache; zero or less means that the model does not fit.
     """
@@ -72,16 +86,21 @@ class Replicas:
     batch_cap: Floats
     chunk_tokens: Floats
     bandwidth: Floats
+    expert_bandwidth: Floats
     kv_bandwidth: Floats
     gemm_flops_per_s: Floats
+    expert_flops_per_s: Floats
+    expert_move_s: Floats
     attention_flops_per_s: Floats
     read_always_bytes: Floats
     read_expert_bytes: Floats
     token_flops: Floats
+    expert_token_flops: Floats
     head_flops: Floats
     score_flops: Floats
     window_score_flops: Floats
     layer_s: Floats
+    pointwise_token_s: Floats
     step_s: Floats
     collective_latency_s: Floats
     collective_token_s: Floats
@@ -97,7 +116,9 @@ class Replicas:
     kv_window_token_bytes: Floats
     state_bytes: Floats
     pipeline_loss: Floats
+    mixed: Floats
     error_band_pct: Floats
+    launch_s: Floats
     request_s: Floats
     experts: float
     top_k: float
@@ -121,8 +142,14 @@ class Replicas:
 
     @cached_property
     def token_s(self) -> Floats:
-        """Time to multiply one token through the layers, all stages (seconds)."""
+        """Time to multiply one token through what all tokens pass, all stages (seconds)."""
         return self.token_flops / self.gemm_flops_per_s * self.pipeline_loss
+
+    @cached_property
+    def expert_token_s(self) -> Floats:
+        """Time to move one token to its routed experts, to multiply and to sum it up (seconds)."""
+        multiply = self.expert_token_flops / self.expert_flops_per_s
+        return (multiply + self.expert_move_s) * self.pipeline_loss
 
     @cached_property
     def head_s(self) -> Floats:
@@ -137,7 +164,7 @@ class Replicas:
     @cached_property
     def expert_read_s(self) -> Floats:
         """Time to stream all routed experts (seconds)."""
-        return self.read_expert_bytes / self.bandwidth * self.pipeline_loss
+        return self.read_expert_bytes / self.expert_bandwidth * self.pipeline_loss
 
     def map(self, change: object) -> Replicas:
         """Return a copy whose arrays are ``change(array)``, e.g. a reshape or a selection."""
@@ -195,17 +222,16 @@ def build_replicas(
     dp = np.array([s.dp for s in shapes], dtype=float)
     ranks = tp * dp
     weight = _weight_figures(architecture, shapes, tp, pp)
-    dense_rate = _compute_rates(shapes, _dense_formats(architecture, shapes), chip_of, k)
-    expert_rate = _compute_rates(shapes, [s.weights for s in shapes], chip_of, k)
-    expert_rate = expert_rate * coefficient("expert_mfu_factor")
+    dense = _dense_formats(architecture, shapes)
+    dense_rate = _compute_rates(shapes, dense, chip_of, k)
     wide_rate = _compute_rates(shapes, ["bf16"] * len(shapes), chip_of, k)
-    bandwidth = per_chip([a.bandwidth_gb_per_s for a in chips]) * 1e9 * coefficient("mbu")
+    peak_bandwidth = per_chip([a.bandwidth_gb_per_s for a in chips]) * 1e9
+    narrow = np.array([stored == "fp4" for stored in dense])
+    expert_mbu, expert_rate, passes = _expert_rates(shapes, chip_of, k)
     imbalance = np.where(ep > 1, coefficient("expert_imbalance"), 1.0)
     hidden = architecture.hidden
-    routed = architecture.routed_params * imbalance
-    flops = 2 * (architecture.always_params + routed)
-    compute = flops / (2 * architecture.always_params / dense_rate + 2 * routed / expert_rate)
     routings = architecture.moe_layers * architecture.routing[1] / ROUTED
+    copies = architecture.moe_layers * architecture.routing[1] * imbalance / ep
     layer_us = coefficient("layer_us") + coefficient("layer_hidden_us") * hidden / 8192
     windows = [g.attention.window for g in architecture.groups if g.attention.window is not None]
     memory = per_chip([a.memory_bytes for a in chips])
@@ -219,17 +245,27 @@ def build_replicas(
         dp=dp,
         batch_cap=cap,
         chunk_tokens=chunk_tokens * dp,
-        bandwidth=bandwidth,
-        kv_bandwidth=bandwidth / coefficient("kv_read_factor"),
-        gemm_flops_per_s=compute,
+        bandwidth=peak_bandwidth * np.where(narrow, coefficient("mbu_fp4"), coefficient("mbu")),
+        expert_bandwidth=peak_bandwidth * expert_mbu,
+        kv_bandwidth=peak_bandwidth * coefficient("mbu") / coefficient("kv_read_factor"),
+        gemm_flops_per_s=dense_rate,
+        expert_flops_per_s=expert_rate * coefficient("expert_mfu_factor"),
+        expert_move_s=passes * copies * hidden * ACTIVATION_BYTES / peak_bandwidth,
         attention_flops_per_s=per_chip([a.bf16_tflops for a in chips])
         * 1e12
         * coefficient("mfu_attention"),
         read_always_bytes=weight["always"],
         read_expert_bytes=weight["experts"] * imbalance,
-        token_flops=flops / ranks,
-        head_flops=2 * architecture.head_params / ranks * compute / wide_rate,
-        layer_s=(architecture.layers * layer_us + routings * coefficient("moe_layer_us")) * 1e-6,
+        token_flops=2 * architecture.always_params / ranks,
+        expert_token_flops=2 * architecture.routed_params * imbalance / ranks,
+        head_flops=2 * architecture.head_params / ranks * dense_rate / wide_rate,
+        layer_s=(architecture.layers * layer_us + routings * coefficient("moe_layer_us")) * 1e-6
+        + architecture.indexed_layers * coefficient("indexer_us") * 1e-6,
+        pointwise_token_s=architecture.layers
+        * coefficient("activation_passes")
+        * hidden
+        * ACTIVATION_BYTES
+        / (peak_bandwidth * coefficient("mbu") * dp),
         step_s=coefficient("step_ms") * 1e-3,
         memory_bytes=memory,
         usable_bytes=memory * coefficient("memory_utilization"),
@@ -238,7 +274,9 @@ def build_replicas(
         reserve_bytes=coefficient("engine_reserve_gb") * 1e9,
         network_efficiency=coefficient("network_efficiency"),
         pipeline_loss=1 + coefficient("pp_bubble") * (pp - 1) / pp,
+        mixed=coefficient("mixed_steps"),
         error_band_pct=coefficient("error_band_pct"),
+        launch_s=architecture.layers * coefficient("launch_layer_us") * 1e-6,
         request_s=coefficient("request_ms") * 1e-3
         + architecture.layers * coefficient("prompt_layer_us") * 1e-6
         + routings * coefficient("moe_prompt_layer_us") * 1e-6,
@@ -313,6 +351,22 @@ def _compute_rates(
     return np.array(
         [rates[s.accelerator.name, stored] for s, stored in zip(shapes, formats, strict=True)]
     )
+
+
+def _expert_rates(
+    shapes: Sequence[Shape], chip_of: Mapping[str, int], k: CoefficientArrays
+) -> tuple[Floats, Floats, Floats]:
+    """Kernels of routed experts: share of the bandwidth, flop/s an accelerator, and passes."""
+    share, rate, passes = [], [], []
+    for s in shapes:
+        chip = chip_of[s.accelerator.name]
+        stored = "fp8" if s.weights == "int8" else s.weights
+        peak = s.accelerator.tflops(compute_format(s.weights, s.accelerator))
+        assert peak is not None
+        share.append(float(k[f"expert_mbu_{stored}"][chip]))
+        rate.append(peak * 1e12 * float(k[f"expert_mfu_{stored}"][chip]))
+        passes.append(float(k[f"expert_passes_{stored}"][chip]))
+    return np.array(share), np.array(rate), np.array(passes)
 
 
 def _kv_figures(

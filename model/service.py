@@ -173,11 +173,14 @@ def _own_prefill_s(
 ) -> Floats:
     """Time from the first prefill step of a prompt to its first token.
 
+    The steps decode as well where the engine mixes both; a prompt that came with its cache waits
+    for one step of the others.
     Chunks follow each other through the pipeline: n chunks over `pp` stages take
     (n + pp − 1)/(n·pp) of the work of one stage after another.
     """
     n = prefill_steps(rc, prompt - cached)
-    return np.asarray(n * step[..., None] + work * (n + rc.pp - 1) / (n * rc.pp), dtype=float)
+    beside = np.where(prompt > cached, rc.mixed, 1.0) * n * step[..., None]
+    return np.asarray(beside + work * (n + rc.pp - 1) / (n * rc.pp), dtype=float)
 
 
 def _longer_prompt_s(

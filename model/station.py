@@ -273,5 +273,5 @@ def prefill_load(station: Station, b: Floats, decoding: Floats, step: Floats) ->
         added_s=shared,
         work_s=(filled if station.prefill_only else shared) / rc.pp,
         filled_s=filled / rc.pp,
-        service_s=(filled + step[..., None] * share) / rc.pp,
+        service_s=(filled + rc.mixed * step[..., None] * share) / rc.pp,
     )

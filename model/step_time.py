@@ -3,11 +3,14 @@
 A step carries `tokens` through every layer: decoding sequences, one token each, and chunks of
 prompts. Its time is
 
-    engine + layers + max(weights/bandwidth, flops/rate) + KV reads + collectives + hops
+    engine + layers + matrices + KV reads + collectives + hops
+    matrices = √((weights/bandwidth)² + (flops/rate)²) + experts/bandwidth + their flops/rate
 
-with bandwidth and rates already scaled by the fitted MBU and MFU. With pipeline parallelism
-the batch is split into `pp` micro-batches that travel the stages together, so a token's time is
-that of a micro-batch through all stages, plus the hops.
+with bandwidths and rates already scaled by MBU and MFU. Kernel measurements lie on such soft
+corners: in dense products streaming and multiplying overlap but for the corner of the roofline,
+where either alone would take as long; the ragged products of routed experts hardly overlap at all.
+With pipeline parallelism the batch is split into `pp` micro-batches that travel the stages
+together, so a token's time is that of a micro-batch through all stages, plus the hops.
 """
 
 from __future__ import annotations
@@ -35,13 +38,17 @@ class StepTerms:
     Attributes
     ----------
     weights, compute
-        Time to stream the weights and time to multiply; only the larger is paid.
+        Time to stream what every token passes, and to multiply by it; the root of the summed
+        squares is paid.
+    experts
+        Time to stream the routed experts that are visited, and to multiply by them.
     """
 
     engine: Floats
     layers: Floats
     weights: Floats
     compute: Floats
+    experts: Floats
     kv: Floats
     collectives: Floats
     hops: Floats
@@ -55,7 +62,8 @@ class StepTerms:
     @property
     def total(self) -> Floats:
         """Step time (seconds)."""
-        return np.asarray(self.linear + np.maximum(self.weights, self.compute), dtype=float)
+        matrices = np.hypot(self.weights, self.compute) + self.experts
+        return np.asarray(self.linear + matrices, dtype=float)
 
 
 def expert_share(r: Replicas, tokens: ArrayLike) -> Floats:
@@ -70,15 +78,16 @@ def expert_share(r: Replicas, tokens: ArrayLike) -> Floats:
     return np.asarray(-np.expm1(np.asarray(tokens, dtype=float) * np.log(missed)), dtype=float)
 
 
-def weight_read_s(r: Replicas, tokens: ArrayLike) -> Floats:
-    """Return the time to stream the weights that `tokens` tokens need."""
+def experts_s(r: Replicas, tokens: ArrayLike) -> Floats:
+    """Return the time to stream the routed experts that `tokens` tokens visit, and to multiply."""
+    count = np.asarray(tokens, dtype=float)
     if not r.experts:
-        return r.always_read_s
-    return np.asarray(r.always_read_s + r.expert_read_s * expert_share(r, tokens), dtype=float)
+        return np.zeros(count.shape)
+    return np.asarray(r.expert_read_s * expert_share(r, count) + r.expert_token_s * count)
 
 
 def gemm_s(r: Replicas, tokens: ArrayLike, sampled: ArrayLike) -> Floats:
-    """Return the matrix time of a step: streaming or multiplying, whichever is longer.
+    """Return the matrix time of a step: streaming and multiplying.
 
     Parameters
     ----------
@@ -88,7 +97,7 @@ def gemm_s(r: Replicas, tokens: ArrayLike, sampled: ArrayLike) -> Floats:
         Those of them that pass the output projection.
     """
     compute = r.token_s * np.asarray(tokens) + r.head_s * np.asarray(sampled)
-    return np.asarray(np.maximum(weight_read_s(r, tokens), compute), dtype=float)
+    return np.asarray(np.hypot(r.always_read_s, compute) + experts_s(r, tokens), dtype=float)
 
 
 def decode_terms(r: Replicas, sequences: ArrayLike, context: ArrayLike) -> StepTerms:
@@ -97,9 +106,10 @@ def decode_terms(r: Replicas, sequences: ArrayLike, context: ArrayLike) -> StepT
     shape = np.broadcast_shapes(batch.shape, r.tp.shape, np.shape(context))
     return StepTerms(
         engine=np.broadcast_to(r.step_s, shape),
-        layers=np.broadcast_to(r.layer_s, shape),
-        weights=np.broadcast_to(weight_read_s(r, batch), shape),
+        layers=np.broadcast_to(r.layer_s + r.pointwise_token_s * batch, shape),
+        weights=np.broadcast_to(r.always_read_s, shape),
         compute=np.broadcast_to((r.token_s + r.head_s) * batch, shape),
+        experts=np.broadcast_to(experts_s(r, batch), shape),
         kv=np.asarray(
             batch * kv_bytes(r, context) * r.pp / r.kv_bandwidth * r.pipeline_loss, dtype=float
         ),
@@ -133,8 +143,8 @@ class DecodeStep:
     def seconds(self, sequences: ArrayLike) -> Floats:
         """Return the time of a step that decodes `sequences` (seconds)."""
         count = np.asarray(sequences, dtype=float)
-        read = weight_read_s(self.replicas, count / self.replicas.pp)
-        gemm = np.maximum(read, self.compute_each_s * count)
+        r = self.replicas
+        gemm = np.hypot(r.always_read_s, self.compute_each_s * count) + experts_s(r, count / r.pp)
         return np.asarray(self.fixed_s + self.each_s * count + gemm, dtype=float)
 
     def map(self, change: Callable[[Floats], Floats], replicas: Replicas) -> DecodeStep:
@@ -174,16 +184,27 @@ def _window_pairs(tokens: Floats, window: float) -> Floats:
 def prefill_budget(r: Replicas, decoding: ArrayLike) -> Floats:
     """Return the prompt tokens that a step takes beside `decoding` sequences.
 
-    A step carries at most `chunk_tokens`, a pipeline one such step a stage; decoding goes first.
+    A step carries at most `chunk_tokens`, a pipeline one such step a stage; decoding goes first,
+    unless it waits for prompts.
     """
-    base = np.asarray(decoding, dtype=float) / r.pp
+    base = _beside(r, decoding)
     return np.maximum(r.chunk_tokens - base, MIN_CHUNK_TOKENS)
+
+
+def _beside(r: Replicas, decoding: ArrayLike) -> Floats:
+    """Sequences of a micro-batch that decode in the steps of prompts."""
+    return np.asarray(np.asarray(decoding, dtype=float) / r.pp * r.mixed, dtype=float)
+
+
+def bare_step_s(r: Replicas) -> Floats:
+    """Return the time of a step beside its matrix products, without any sequence."""
+    return np.asarray(r.step_s + r.layer_s + r.collective_latency_s + r.hop_s, dtype=float)
 
 
 def prefill_gemm_s(
     r: Replicas, new_tokens: ArrayLike, decoding: ArrayLike, together: ArrayLike = 1.0
 ) -> Floats:
-    """Return the matrix time that prefilling one prompt adds to the steps that carry it.
+    """Return the time, but for attention, that prefilling a prompt adds to its steps.
 
     Prompts ride in steps that decode `decoding` sequences anyway, in chunks of what the token
     budget leaves. While such a step streams weights longer than it multiplies, its first prompt
@@ -191,6 +212,8 @@ def prefill_gemm_s(
     compute. With n prompts of m new tokens in a step (n·m at most the budget), each adds
 
         (gemm(decoding + n·m) − gemm(decoding)) / n
+
+    Where decoding waits for prompts, they pay for steps of their own: (bare step + gemm(n·m)) / n.
 
     Parameters
     ----------
@@ -201,12 +224,15 @@ def prefill_gemm_s(
     together
         Prompts that share a step, n; at least 1.
     """
-    base = np.asarray(decoding, dtype=float) / r.pp
+    base = _beside(r, decoding)
     new = np.asarray(new_tokens, dtype=float)
     filled = np.minimum(new * together, prefill_budget(r, decoding))
     prompts = filled / np.maximum(new, 1e-9)
-    added = gemm_s(r, base + filled, base + prompts) - gemm_s(r, base, base)
-    return np.asarray(added / np.maximum(prompts, 1e-9), dtype=float)
+    spared = r.mixed * gemm_s(r, base, base) - (1 - r.mixed) * bare_step_s(r)
+    layers = np.maximum(gemm_s(r, base + filled, base + prompts), r.launch_s - r.layer_s)
+    added = layers - spared
+    each = added / np.maximum(prompts, 1e-9)
+    return np.where(new > 0, each, 0.0)
 
 
 def prefill_fixed_s(
@@ -222,7 +248,8 @@ def prefill_fixed_s(
     prompt, cached = np.asarray(prompt, dtype=float), np.asarray(cached, dtype=float)
     spread = np.sqrt(1 + np.asarray(length_scv, dtype=float))
     attention = attention_prefill_s(r, prompt * spread, cached * spread)
-    travel = np.maximum(prompt - cached, 0.0) * (r.collective_token_s + r.hop_token_s)
+    each = r.collective_token_s + r.hop_token_s + r.pointwise_token_s
+    travel = np.maximum(prompt - cached, 0.0) * each
     return np.asarray(attention + travel, dtype=float)
 
 

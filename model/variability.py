@@ -148,11 +148,12 @@ def _slope(station: Station, at: AtWork) -> Floats:
 
 
 def _fullest_s(station: Station, prefill: PrefillLoad, step: Floats) -> Floats:
-    """What prompts add to a step that they fill, shape (..., 1)."""
+    """What prompts add to a step that they fill, shape (..., 1); no bound where they go first."""
     rc, t = station.per_class, station.traffic
     new = t.isl - t.cached
     share = np.maximum(new, 1e-9) / prefill_budget(rc, 0.0)
     filled = prefill.service_s * rc.pp / share - step[..., None]
+    filled = np.where(rc.mixed > 0, filled, np.inf)
     return np.asarray(np.max(np.where(new > 0, filled, 0.0), axis=-1, keepdims=True))
 
 

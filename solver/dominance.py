@@ -89,8 +89,9 @@ def not_outpaced(
     worse_if_larger = np.stack(
         [
             r.read_always_bytes / r.bandwidth,
-            r.read_expert_bytes / r.bandwidth,
+            r.read_expert_bytes / r.expert_bandwidth,
             r.token_flops / r.gemm_flops_per_s,
+            r.expert_token_s,
             r.head_flops / r.gemm_flops_per_s,
             r.kv_token_bytes / r.kv_bandwidth,
             r.kv_window_token_bytes / r.kv_bandwidth,

@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.accuracy import plots, tables
 from benchmarks.accuracy.ask import Rival
 from benchmarks.accuracy.compare import compare, ours, theirs
+from benchmarks.accuracy.puzzles import puzzles
 from benchmarks.accuracy.samples import read_samples
 from benchmarks.accuracy.split import split
 
@@ -54,6 +55,7 @@ def main() -> None:
         {
             "side by side": side_by_side,
             "alone": tables.alone(rows),
+            "puzzles": puzzles(rows),
             "other ways": tables.other_ways(rows),
             "tpot cells": tables.cells(rows, "tpot_ms"),
             "ttft cells": tables.cells(rows, "ttft_ms"),

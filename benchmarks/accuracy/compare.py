@@ -12,8 +12,10 @@ from benchmarks.accuracy.samples import Sample
 from benchmarks.accuracy.split import HELD, Placed
 from data.coefficients import shipped_coefficients
 from data.measurements import MeasurementRow
+from data.model_names import resolve_model
 from model.errors_of_rows import ErrorOf, errors_of
 from model.measured_rows import RowPrediction
+from model.read_config import read_architecture
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ class Compared:
     def by_both(self) -> bool:
         """Whether both predict the row."""
         return not self.ours.refused and not self.theirs.refused
+
+    @property
+    def dense(self) -> bool:
+        """Whether the model has no routed experts."""
+        source = resolve_model(self.row.text("model"))
+        return source is not None and not read_architecture(source).moe_layers
 
     @property
     def cell(self) -> tuple[str, str, int]:

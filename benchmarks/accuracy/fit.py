@@ -37,12 +37,13 @@ ENGINES = ("vllm", "sglang", "trtllm")
 
 KEYS = [
     *(("*", "*", name) for name in (
-        "mbu", "mfu_bf16", "mfu_fp4", "mfu_attention", "layer_hidden_us", "allreduce_base_us",
+        "mbu", "mfu_bf16", "mfu_fp4", "mfu_attention", "layer_hidden_us", "activation_passes",
+        "allreduce_base_us",
         "allreduce_log2_us",
     )),
     *((engine, "*", name) for engine in ENGINES for name in (
         "kv_read_factor", "mfu_fp8", "expert_mfu_factor", "layer_us", "step_ms", "moe_layer_us",
-        "request_ms", "prompt_layer_us", "moe_prompt_layer_us",
+        "request_ms", "launch_layer_us", "prompt_layer_us", "moe_prompt_layer_us",
     )),
 ]  # fmt: skip
 """What is fitted: chips and links for all engines, what engines make of them by engine. Splitting
@@ -118,7 +119,7 @@ def main() -> None:
             table,
             parameters(table, KEYS),
             predict=predict,
-            most_evaluations=8,
+            most_evaluations=9,
             progress=lambda step, cost: print(f"step {step}: cost {cost:.1f}", flush=True),
         )
         cited = source(chosen)

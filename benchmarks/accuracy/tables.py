@@ -59,7 +59,13 @@ def side_by_side(rows: Sequence[Compared]) -> str:
 def alone(rows: Sequence[Compared]) -> str:
     """Return minfleet's errors on every row that it predicts, calibrating ones too."""
     lines = []
-    groups = parts_of(rows) | {CALIBRATES: [r for r in rows if r.part == CALIBRATES]}
+    together = [r for r in rows if not r.sample.disaggregated]
+    apart = [r for r in rows if r.sample.disaggregated]
+    groups = parts_of(together)
+    groups["all held, dense models"] = [r for r in groups["all held"] if r.dense]
+    groups[CALIBRATES] = [r for r in together if r.part == CALIBRATES]
+    groups["disaggregated, held"] = [r for r in apart if r.part in HELD]
+    groups[f"disaggregated, {CALIBRATES}"] = [r for r in apart if r.part == CALIBRATES]
     for part, group in groups.items():
         found = errors(group, ours)
         for figure, name in FIGURES.items():

@@ -15,22 +15,30 @@ SPREADS = {
     "mfu_fp8": 0.2,
     "mfu_fp4": 0.3,
     "mfu_attention": 0.3,
-    "expert_mfu_factor": 0.4,
+    "expert_mfu_factor": 0.3,
     "kv_read_factor": 0.3,
     "layer_us": 0.5,
     "layer_hidden_us": 0.4,
     "moe_layer_us": 0.5,
+    "activation_passes": 0.4,
     "step_ms": 0.7,
     "allreduce_base_us": 0.7,
     "allreduce_log2_us": 0.4,
     "request_ms": 0.8,
+    "launch_layer_us": 1.0,
     "prompt_layer_us": 1.0,
     "moe_prompt_layer_us": 1.0,
 }
 """Coefficient → prior deviation of its logarithm. Kernel measurements bound bandwidth and rates
 narrowly; what an engine adds around its kernels differs by half and more between versions."""
 
-NEUTRAL = {"request_ms": 30.0, "prompt_layer_us": 100.0, "moe_prompt_layer_us": 500.0}
+NEUTRAL = {
+    "activation_passes": 12.0,
+    "request_ms": 30.0,
+    "launch_layer_us": 200.0,
+    "prompt_layer_us": 100.0,
+    "moe_prompt_layer_us": 500.0,
+}
 """Where a fit starts from if the coefficient is 0, which has no logarithm."""
 
 
@@ -96,7 +104,12 @@ def parameters(table: CoefficientTable, keys: Iterable[tuple[str, str, str]]) ->
     return found
 
 
+GENERAL = ("activation_passes",)
+"""Coefficients that only runs of many models and chips tell from the others."""
+
+
 def own_keys(samples: Sequence[Sample]) -> list[tuple[str, str, str]]:
     """Return a key for every coefficient of every engine and family that was measured."""
     pairs = dict.fromkeys((s.engine, s.family) for s in samples)
-    return [(engine, family, name) for engine, family in pairs for name in SPREADS]
+    names = [name for name in SPREADS if name not in GENERAL]
+    return [(engine, family, name) for engine, family in pairs for name in names]

@@ -24,8 +24,8 @@ class Clock:
         Step without sequences, and what a sequence of no context adds (seconds).
     token_kv_s, window_kv_s
         What a token of context adds in growing layers, and in window layers up to the window.
-    token_s, head_s
-        Multiplying one token through the layers, and through the output projection.
+    token_s, expert_token_s, head_s
+        Multiplying one token by what all tokens pass, by its experts, by the output projection.
     always_read_s, expert_read_s, log_missed
         Streaming the weights; share of experts read is 1 − exp(log_missed·tokens).
     chunk_tokens
@@ -36,15 +36,22 @@ class Clock:
         Longest context of window layers.
     request_s
         Time of a request outside the steps: the server around the engine.
+    launch_s
+        What launching a step with prompts takes beyond the overhead of its layers.
+    mixed
+        Whether steps that carry prompts decode as well; else decoding waits for them.
     """
 
     replicas: Replicas
     pp: float
+    mixed: bool
+    launch_s: float
     fixed_s: float
     each_s: float
     token_kv_s: float
     window_kv_s: float
     token_s: float
+    expert_token_s: float
     head_s: float
     always_read_s: float
     expert_read_s: float
@@ -77,16 +84,21 @@ class Clock:
         return cls(
             replicas=r,
             pp=read("pp"),
+            mixed=read("mixed") > 0,
+            launch_s=read("launch_s") - read("layer_s"),
             fixed_s=none,
             each_s=one - none,
             token_kv_s=growing * per_byte,
             window_kv_s=read("kv_window_token_bytes") * per_byte if window else 0.0,
             token_s=read("token_s"),
+            expert_token_s=read("expert_token_s"),
             head_s=read("head_s"),
             always_read_s=read("always_read_s"),
             expert_read_s=read("expert_read_s") if r.experts else 0.0,
             log_missed=math.log(max(1 - r.top_k / r.experts, 1e-300)) if r.experts else 0.0,
-            travel_token_s=read("collective_token_s") + read("hop_token_s"),
+            travel_token_s=read("collective_token_s")
+            + read("hop_token_s")
+            + read("pointwise_token_s"),
             chunk_tokens=read("chunk_tokens"),
             batch_cap=int(read("batch_cap")),
             kv_budget_bytes=read("kv_budget_bytes"),
@@ -98,11 +110,12 @@ class Clock:
         )
 
     def gemm_s(self, tokens: float, sampled: float) -> float:
-        """Matrix time of a (micro-)batch: streaming or multiplying, whichever is longer."""
-        read = self.always_read_s
-        if self.expert_read_s:
-            read -= self.expert_read_s * math.expm1(tokens * self.log_missed)
-        return max(read, self.token_s * tokens + self.head_s * sampled)
+        """Matrix time of a (micro-)batch: `model.step_time.gemm_s`."""
+        dense = math.hypot(self.always_read_s, self.token_s * tokens + self.head_s * sampled)
+        if not self.expert_read_s:
+            return dense
+        read = -self.expert_read_s * math.expm1(tokens * self.log_missed)
+        return dense + read + self.expert_token_s * tokens
 
     def step_s(
         self, decoding: float, context: float, prompt_tokens: float = 0.0, prompts: float = 0.0
@@ -119,6 +132,8 @@ class Clock:
         pp = self.pp
         kv = self.token_kv_s * context + self.window_kv_s * min(context, self.window_tokens)
         gemm = self.gemm_s((decoding + prompt_tokens) / pp, (decoding + prompts) / pp)
+        if prompt_tokens:
+            gemm = max(gemm, self.launch_s)
         travel = self.travel_token_s * prompt_tokens / pp
         return self.fixed_s + (self.each_s + kv) * decoding + gemm + travel
 

@@ -1,11 +1,12 @@
 """One serving engine, simulated: continuous batching with chunked prefill over a paged cache.
 
 The loop follows the scheduler of vLLM: in every step each running sequence decodes a token, and
-what the token budget leaves goes to prompts, first come first served, in chunks. A prompt is
-admitted when a batch slot is free and its KV cache fits; a running sequence whose next token
-does not fit sends the latest admitted one back to the queue, to be computed again. Between two
-events (an arrival, an admission, a finished sequence, a full cache) all steps are alike but for
-the growing contexts, so such runs are passed in one leap.
+what the token budget leaves goes to prompts, first come first served, in chunks. Engines that do
+not mix both (SGLang) run steps of prompts alone until none is left to admit. A prompt is admitted
+when a batch slot is free and its KV cache fits; a running sequence whose next token does not fit
+sends the latest admitted one back to the queue, to be computed again. Between two events (an
+arrival, an admission, a finished sequence, a full cache) all steps are alike but for the growing
+contexts, so such runs are passed in one leap.
 
 Cache is counted in tokens that grow one by one, half a block more for the last, partly filled
 one; window layers reserve at admission what the sequence will hold at its end.
@@ -164,7 +165,7 @@ class Engine:
             self._take_arrivals()
             self._admit()
             if self._prefilling:
-                self._mixed_step()
+                self._prompt_step()
             elif self._end_of:
                 self._leap(until)
             elif self._incoming:
@@ -236,10 +237,10 @@ class Engine:
         hits = self.prefix.admit(blocks[prompt.number], free)
         return min(hits, self.requests.isl[prompt.number] - 1, prompt.wanted - 1)
 
-    def _mixed_step(self) -> None:
-        """One step that carries chunks of prompts beside the decoding sequences."""
+    def _prompt_step(self) -> None:
+        """One step that carries chunks of prompts, beside the decoding sequences if they mix."""
         clock, prefilling = self.clock, self._prefilling
-        decoding = len(self._end_of)
+        decoding = len(self._end_of) if clock.mixed else 0
         if decoding and self._growth() > clock.kv_budget_bytes - self._used:
             self._preempt()
             return
@@ -257,7 +258,10 @@ class Engine:
             whole.append(prefilling.popleft())
         context = self._context / decoding if decoding else 0.0
         step = clock.step_s(decoding, context, tokens, len(whole)) + attention
-        self._pass(1, step, step)
+        if clock.mixed:
+            self._pass(1, step, step)
+        else:
+            self._wait(step)
         self._polled = self.steps
         token_s = (step - clock.step_s(decoding, context)) / tokens if clock.pp > 1 else 0.0
         for prompt in whole:
@@ -354,6 +358,11 @@ class Engine:
             self._context -= tokens
             self._used -= self._held(tokens - 1, tokens - 1)
             self._leave(n)
+
+    def _wait(self, seconds: float) -> None:
+        """Let time pass in which no sequence decodes."""
+        self.now += seconds
+        self.busy_s += seconds
 
     def _leave(self, n: int) -> None:
         self.finished.append(n)

@@ -79,7 +79,8 @@ def _cheapest_part(kind: Kind, gap: float, effort: Effort) -> tuple[Fleet | None
         if best is not None and bound >= float(best.cost_usd):
             break
         solved = cheapest_fleet(part, gap=gap, time_limit_s=effort.time_limit_s)
-        proven &= solved.result.termination in (Termination.GAP_CLOSED, Termination.INFEASIBLE)
+        infeasible = solved.result.termination is Termination.INFEASIBLE
+        proven &= infeasible or solved.result.gap <= gap
         if solved.fleet and (best is None or solved.fleet.cost_usd < best.cost_usd):
             best, winner = solved.fleet, name
     return best, winner, proven

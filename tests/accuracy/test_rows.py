@@ -7,6 +7,7 @@ import pytest
 from benchmarks.accuracy.rows import to_row
 from benchmarks.accuracy.samples import read_samples
 from data.coefficients import shipped_coefficients
+from data.workers import WorkerNote, read_workers
 from model.measured_rows import predict_row
 
 
@@ -71,17 +72,16 @@ def test_a_disaggregated_row_keeps_its_workers(sample):
     assert row.text("tp") == "1"
     assert row.text("ep") == "8"
     assert row.text("gpu_count") == "24"
-    assert row.notes["prefill_num_workers"] == "2"
-    assert row.notes["prefill_tp_size"] == "8"
-    assert row.notes["decode_attention_dp_size"] == "8"
-    assert row.notes["decode_batch_size"] == "32"
+    workers = read_workers(row.text("notes"))
+    assert workers["prefill"] == WorkerNote(2, tp=8, ep=workers["prefill"].ep)
+    assert workers["decode"] == WorkerNote(1, dp=8, ep=8)
     assert "attention_dp" not in row.notes
 
 
 def test_unknown_workers_leave_the_gpus_unknown(sample):
     row = to_row(sample("disaggregated", prefill_num_workers="", prefill_batch_size=""))
     assert row.text("gpu_count") == ""
-    assert "prefill_num_workers" not in row.notes
+    assert read_workers(row.text("notes"))["prefill"].count is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -22,12 +23,12 @@ def test_memory_adds_up(invoke):
     assert m["usable"] < m["reported"]
 
 
-def test_steps_add_up_and_pay_only_the_larger_of_weights_and_products(invoke):
+def test_steps_add_up_and_pay_the_root_of_squares_of_weights_and_products(invoke):
     found = document(invoke, *H100, "--tp", 2, "--weights", "fp8")
     for step in (found["idle_step_ms"], found["step_ms"]):
-        rest = sum(step[k] for k in ("engine", "layers", "kv", "collectives", "hops"))
-        larger = max(step["weights"], step["compute"])
-        assert step["total"] == pytest.approx(rest + larger, rel=1e-4)
+        rest = sum(step[k] for k in ("engine", "layers", "experts", "kv", "collectives", "hops"))
+        dense = math.hypot(step["weights"], step["compute"])
+        assert step["total"] == pytest.approx(rest + dense, rel=1e-4)
 
 
 def test_it_is_shown_for_people(invoke):

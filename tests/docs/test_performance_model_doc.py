@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from data.coefficients import shipped_coefficients
 from solver.estimate import Request, estimate_replica, step_ms
 
 ROOT = Path(__file__).parents[2]
@@ -74,10 +75,11 @@ def test_the_worked_example_is_what_the_model_gives(text, estimate, row, term):
 
 
 def test_the_worked_example_by_hand(estimate):
-    """(68.451e9 · 1.002 + 2 · 128,256 · 8,192) B / 2 / (0.8078 · 3,350 GB/s) = 13.061 ms."""
+    """(68.451e9 · 1.002 + 2 · 128,256 · 8,192) B / 2 / (`mbu` · 3,350 GB/s)."""
+    mbu = shipped_coefficients().values("vllm", "hopper")["mbu"]
     layers = 70_553_706_496 - 2 * 128_256 * 8192 - (160 + 1) * 8192
     read = (layers * 1.002 + 2 * 128_256 * 8192) / 2
     assert step_ms(estimate.idle_step)["weights"] == pytest.approx(
-        read / (0.8078 * 3350e9) * 1e3, rel=1e-5
+        read / (mbu * 3350e9) * 1e3, rel=1e-5
     )
     assert estimate.memory_gb["weights"] == pytest.approx(36.398, abs=1e-3)

@@ -30,10 +30,19 @@ VALUES = {
     "mfu_int8": 0.5,
     "mfu_fp4": 0.45,
     "mfu_attention": 0.4,
+    "mbu_fp4": 0.79,
+    **{f"expert_mbu_{stored}": 0.79 for stored in ("bf16", "fp8", "fp4", "int4")},
+    **{f"expert_passes_{stored}": 0.0 for stored in ("bf16", "fp8", "fp4", "int4")},
+    "expert_mfu_bf16": 0.63,
+    "expert_mfu_fp8": 0.56,
+    "expert_mfu_fp4": 0.45,
+    "expert_mfu_int4": 0.63,
     "kv_read_factor": 2.0,
     "layer_us": 9.0,
     "layer_hidden_us": 4.0,
     "moe_layer_us": 26.0,
+    "activation_passes": 0.0,
+    "indexer_us": 20.0,
     "expert_imbalance": 1.15,
     "step_ms": 2.0,
     "allreduce_base_us": 1.0,
@@ -47,10 +56,12 @@ VALUES = {
     "engine_reserve_gb": 1.0,
     "error_band_pct": 25.0,
     "request_ms": 0.0,
+    "launch_layer_us": 0.0,
     "prompt_layer_us": 0.0,
     "moe_prompt_layer_us": 0.0,
     "expert_mfu_factor": 1.0,
     "pp_bubble": 0.2,
+    "mixed_steps": 1.0,
 }
 """Coefficients of every engine on every chip here."""
 
@@ -79,10 +90,14 @@ def shape(accelerator: str = "h100_sxm", weights: str = "fp8", **changes: Any) -
     return Shape(chip(accelerator), weights, **given)
 
 
-def replicas(model: str, *shapes: Shape, chunk_tokens: int = 8192) -> Replicas:
-    """Return configurations of a model as arrays."""
+def replicas(
+    model: str, *shapes: Shape, chunk_tokens: int = 8192, **coefficients: float
+) -> Replicas:
+    """Return configurations of a model as arrays; `coefficients` stand in for those above."""
+    changed = [Coefficient("*", "*", n, v, "", "pinned", "") for n, v in coefficients.items()]
+    table = COEFFICIENTS.over(changed)
     return build_replicas(
-        arch(model), shapes, engine="vllm", coefficients=COEFFICIENTS, chunk_tokens=chunk_tokens
+        arch(model), shapes, engine="vllm", coefficients=table, chunk_tokens=chunk_tokens
     )
 
 

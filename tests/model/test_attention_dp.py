@@ -38,10 +38,14 @@ def test_each_group_holds_the_attention_and_a_share_of_the_experts():
 
 
 def test_every_token_is_multiplied_once():
-    """Groups work on different tokens, so the flops of a token and rank stay the same."""
-    split, mixed = replicas_of(shape("h200_sxm", tp=8), shape("h200_sxm", dp=8))
+    """Groups work on different tokens, so the flops of a token and rank stay the same, and a rank
+    sees the residual stream of its own group only."""
+    split, mixed = replicas_of(
+        shape("h200_sxm", tp=8), shape("h200_sxm", dp=8), activation_passes=12.0
+    )
     assert mixed.token_flops.item() == pytest.approx(split.token_flops.item())
     assert mixed.score_flops.item() == pytest.approx(split.score_flops.item())
+    assert mixed.pointwise_token_s.item() == pytest.approx(split.pointwise_token_s.item() / 8)
     assert mixed.chunk_tokens.item() == 8 * split.chunk_tokens.item()
 
 
@@ -69,6 +73,6 @@ def test_one_group_is_plain_tensor_parallelism():
     assert one == plain
 
 
-def replicas_of(*shapes, model=DEEPSEEK):
-    both = replicas(model, *shapes)
+def replicas_of(*shapes, model=DEEPSEEK, **coefficients):
+    both = replicas(model, *shapes, **coefficients)
     return [both.take(slice(i, i + 1)) for i in range(len(shapes))]

@@ -104,3 +104,12 @@ def test_without_output_there_is_no_tpot(replica):
     assert figures.tpot_ms is None
     assert figures.ttft_ms > 0
     assert not math.isnan(closed_loop(replica, Load(1000, 1, clients=2)).ttft_ms)
+
+
+def test_a_static_batch_has_no_server_in_between():
+    """100 ms of HTTP and tokenisation delay the clients of a server, not a library's callers."""
+    slow, quick = (replicas(LLAMA_70B, shape(tp=4), request_ms=ms) for ms in (100.0, 0.0))
+    load = Load(512, 64, clients=1)
+    assert static_batch(slow, load) == static_batch(quick, load)
+    delay = closed_loop(slow, load).ttft_ms - closed_loop(quick, load).ttft_ms
+    assert delay == pytest.approx(100)

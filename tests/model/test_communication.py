@@ -72,3 +72,14 @@ def test_pipeline_hops():
     assert r.hop_s.tolist() == pytest.approx([40e-6, 120e-6])
     expected = [2 * TOKEN / (0.7 * 450e9), 2 * TOKEN / 35e9]
     assert r.hop_token_s.tolist() == pytest.approx(expected)
+
+
+def test_norms_over_all_heads_reduce_once_more():
+    """MiniMax M2 normalises queries and keys over the heads of all ranks: 62 more all-reduces of a
+    few bytes; its experts' two a layer stay."""
+    a = arch("minimax-m2")
+    assert (a.layers, a.norm_reduces, arch(LLAMA_70B).norm_reduces) == (62, 62, 0)
+    r = replicas(a.name, shape("b200_sxm", tp=4))
+    assert r.collective_latency_s.item() == pytest.approx((2 * 62 + 62) * 11e-6)
+    moved = 2 * 62 * 2 * 3 / 4 * a.hidden * 2
+    assert r.collective_token_s.item() == pytest.approx(moved / (0.7 * 900e9))

@@ -96,3 +96,21 @@ def test_attention_data_parallelism_written_as_a_product():
     product, plain = (predicted(**run, notes=f"attention_dp={n}") for n in (64, 8))
     assert product == plain
     assert not plain.refused
+
+
+def test_clients_said_to_stay_in_step():
+    """Equal requests on SGLang, noted as such: TTFT of whole waves, decoding undisturbed."""
+    run = {"engine": "sglang", "precision_weights": "bf16"}
+    drifting, together = (predicted(**run, notes=notes) for notes in ("", "in_step"))
+    assert together.ttft_ms > 1.5 * drifting.ttft_ms
+    assert together.tpot_ms < drifting.tpot_ms
+
+
+def test_experts_are_not_split_below_a_block():
+    """2,048 elements over 32 ranks are 64, half a block of 8-bit weights: they lie apart."""
+    run = {"model": "deepseek-r1", "gpu": "GB200", "engine": "sglang", "tp": "1"}
+    stated, left_out = (predicted(**run, ep=ep, notes="attention_dp=32") for ep in ("32", "1"))
+    assert stated == left_out
+    assert not stated.refused
+    wider = [predicted(**run, ep=ep, notes="attention_dp=16") for ep in ("16", "1")]
+    assert wider[0] != wider[1]

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from one_replica import LLAMA_8B, LLAMA_70B, chip, replicas, requests, shape
 
-from model.admission import admissible, limits_of
+from model.admission import Job, admissible, admissible_each, limits_of
 from model.lengths import Lengths
 from model.shape import Shape
 
@@ -139,8 +139,19 @@ TIMES = (
     "collective_token_s",
     "hop_s",
     "hop_token_s",
+    "pointwise_token_s",
+    "expert_move_s",
+    "launch_s",
+    "request_s",
 )
-RATES = ("bandwidth", "kv_bandwidth", "gemm_flops_per_s", "attention_flops_per_s")
+RATES = (
+    "bandwidth",
+    "expert_bandwidth",
+    "kv_bandwidth",
+    "gemm_flops_per_s",
+    "expert_flops_per_s",
+    "attention_flops_per_s",
+)
 
 
 @cases
@@ -191,3 +202,15 @@ def test_more_memory_never_lowers_the_rate():
         for a in (small, big)
     ]
     assert rates[0] < rates[1]
+
+
+@cases
+@given(models, layouts, workloads)
+def test_a_pools_rate_does_not_depend_on_those_of_other_roles(model, of, cls):
+    """Aggregated and decode pools are searched together; each gets what it gets alone."""
+    limits = limits_of([cls], 0.9)
+    launching = replace(replicas(model, of), launch_s=np.array([5e-3]))
+    jobs = [Job(launching, [cls], limits, role) for role in ("aggregated", "decode")]
+    for job, together in zip(jobs, admissible_each(jobs), strict=True):
+        alone = admissible(job.replicas, job.classes, job.limits, job.role)
+        assert together.rate_rps.item() == pytest.approx(alone.rate_rps.item(), rel=1e-8)

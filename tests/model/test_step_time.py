@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from one_replica import LLAMA_8B, LLAMA_70B, arch, replicas, shape
@@ -11,13 +13,13 @@ from model.step_time import (
     decode_step,
     decode_terms,
     expert_share,
+    experts_s,
     gemm_s,
     prefill_budget,
     prefill_fixed_s,
     prefill_gemm_s,
     prefill_steps,
     prefill_work_s,
-    weight_read_s,
 )
 
 HEAD = 128_256 * 8192
@@ -28,8 +30,8 @@ def test_streaming_the_weights_of_70b_in_8_bits():
     looked up, not streamed); over 0.79 · 3.35e12 B/s: 26.71 ms."""
     r = replicas(LLAMA_70B, shape())
     read = 68_451_041_280 * 1.002 + HEAD * 2
-    assert weight_read_s(r, 1.0).item() == pytest.approx(read / (0.79 * 3.35e12))
-    assert weight_read_s(r, 1.0).item() == pytest.approx(26.71e-3, rel=1e-3)
+    assert r.always_read_s.item() == pytest.approx(read / (0.79 * 3.35e12))
+    assert r.always_read_s.item() == pytest.approx(26.71e-3, rel=1e-3)
 
 
 def test_every_term_of_a_decode_step():
@@ -46,7 +48,8 @@ def test_every_term_of_a_decode_step():
     assert terms.compute.item() == pytest.approx(32 * (layers + head))
     assert terms.kv.item() == pytest.approx(32 * 2000 * 327_680 / (0.79 * 3.35e12 / 2))
     assert terms.collectives.item() == terms.hops.item() == 0
-    gemm = max(terms.weights.item(), terms.compute.item())
+    gemm = math.hypot(terms.weights.item(), terms.compute.item())
+    assert terms.experts.item() == 0
     assert terms.total.item() == pytest.approx(2e-3 + 1.04e-3 + gemm + terms.kv.item())
 
 
@@ -54,7 +57,7 @@ def test_every_term_of_a_decode_step():
 def test_eight_cards_are_three_times_as_fast_not_eight(batch):
     r = replicas(LLAMA_70B, shape(kv="fp8"), shape(kv="fp8", tp=8))
     one, eight = decode_step(r, 1024.0).seconds(batch)
-    assert 2.7 <= one / eight <= 3.5
+    assert 2.7 <= one / eight <= 3.6
 
 
 def test_distinct_experts():
@@ -68,17 +71,33 @@ def test_distinct_experts():
 
 
 def test_a_token_reads_its_experts_only():
-    """One token reads 8 of 128 experts a layer; thousands read all."""
+    """One token reads 8 of 128 experts a layer, a million reads all; each multiplies by 8 besides,
+    which the ragged products of experts hardly hide behind reading."""
     a = arch("qwen3-30b-a3b")
     r = replicas(a.name, shape(weights="bf16"))
-    seconds = weight_read_s(r, np.array([1.0, 1e6])) * 0.79 * 3.35e12
-    rest = (a.always_params + a.head_params) * 2
-    expected = [rest + a.routed_params * 2, rest + a.expert_params * 2]
-    assert seconds.tolist() == pytest.approx(expected)
+    read = 2 / (0.79 * 3.35e12)
+    multiply = 2 * a.routed_params / (0.63 * 989.4e12)
+    expected = [a.routed_params * read + multiply, a.expert_params * read + 1e6 * multiply]
+    assert experts_s(r, np.array([1.0, 1e6])).tolist() == pytest.approx(expected)
+    assert r.always_read_s.item() == pytest.approx((a.always_params + a.head_params) * read)
 
 
 def test_dense_models_visit_no_experts():
-    assert expert_share(replicas(LLAMA_8B, shape()), 5.0).item() == 0
+    r = replicas(LLAMA_8B, shape())
+    assert expert_share(r, 5.0).item() == experts_s(r, 5.0).item() == 0
+
+
+def test_streaming_and_multiplying_overlap_but_for_the_corner():
+    """Where both alone take as long, a dense product takes √2 times that; far from there, the
+    longer. Kernels measured on H100 follow this within 5 % (`benchmarks/accuracy/kernels.py`)."""
+    r = replicas(LLAMA_8B, shape())
+    corner = (r.always_read_s / (r.token_s + r.head_s)).item()
+    read = r.always_read_s.item()
+    assert gemm_s(r, corner, corner).item() == pytest.approx(math.sqrt(2) * read)
+    assert gemm_s(r, 1.0, 1.0).item() == pytest.approx(read, rel=1e-3)
+    many = 100 * corner
+    multiply = many * (r.token_s + r.head_s).item()
+    assert gemm_s(r, many, many).item() == pytest.approx(multiply, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +128,8 @@ def test_the_head_multiplies_in_16_bits():
 def test_fp4_mixtures_multiply_the_rest_in_16_bits():
     a = arch("gpt-oss-120b")
     r = replicas(a.name, shape("b200_sxm", "fp4"))
-    seconds = r.token_flops.item() / r.gemm_flops_per_s.item()
-    rest, experts = 2 * a.always_params / (0.63 * 2250e12), 2 * a.routed_params / (0.45 * 9000e12)
-    assert seconds == pytest.approx(rest + experts)
+    assert r.token_s.item() == pytest.approx(2 * a.always_params / (0.63 * 2250e12))
+    assert r.expert_token_s.item() == pytest.approx(2 * a.routed_params / (0.45 * 9000e12))
 
 
 def test_prefill_attention_triangle():
@@ -134,25 +152,28 @@ def test_window_layers_look_back_no_further():
 
 
 def test_prefill_of_one_prompt_alone():
-    """8B fp8 on an H100, 2,000 tokens into an idle engine: streaming the weights once (3.04 ms)
-    hides part of the multiplication (25.2 ms); attention comes on top."""
+    """8B fp8 on an H100, 2,000 tokens into an idle engine: the weights are streamed anyway
+    (3.04 ms) and multiplication takes 25.2 ms: √(3.04² + 25.2²) − 3.04; attention comes on top."""
     r = replicas(LLAMA_8B, shape())
-    read = weight_read_s(r, 1.0).item()
+    read = r.always_read_s.item()
     multiply = 2000 * r.token_flops.item() / r.gemm_flops_per_s.item()
     multiply += r.head_flops.item() / r.gemm_flops_per_s.item()
     attention = attention_prefill_s(r, 2000.0).item()
-    assert prefill_work_s(r, 2000.0, 0.0, 0.0).item() == pytest.approx(multiply - read + attention)
+    added = math.hypot(read, multiply) - read
+    assert prefill_work_s(r, 2000.0, 0.0, 0.0).item() == pytest.approx(added + attention)
 
 
-def test_short_prompts_ride_free_once_a_step():
-    """64 tokens beside 16 sequences multiply in less time than the weights stream: free. Eight
-    such prompts in one step do not, and the step pays for its tokens exactly."""
+def test_short_prompts_ride_nearly_free_once_a_step():
+    """64 tokens beside 16 sequences multiply in a third of the time in which the weights stream:
+    they add less than a fifth of it. Eight such prompts in one step add more than eight times as
+    much, and the step pays for its tokens exactly."""
     r = replicas(LLAMA_8B, shape("h100_sxm", "bf16"))
-    assert prefill_gemm_s(r, 64.0, 16.0).item() == 0
+    alone = prefill_gemm_s(r, 64.0, 16.0).item()
+    assert 0 < alone < 0.2 * 64 * r.token_s.item()
     together = 8 * prefill_gemm_s(r, 64.0, 16.0, 8.0).item()
     step = gemm_s(r, 16 + 8 * 64, 16 + 8) - gemm_s(r, 16, 16)
     assert together == pytest.approx(step.item())
-    assert together > 0
+    assert together > 8 * alone
 
 
 def test_prompts_never_multiply_faster_than_the_rate():
@@ -161,7 +182,7 @@ def test_prompts_never_multiply_faster_than_the_rate():
         r = replicas(name, shape())
         for n in (1.0, 4.0, 64.0):
             added = n * prefill_gemm_s(r, 100.0, 8.0, n).item()
-            flops = n * 100 * r.token_flops.item() / r.gemm_flops_per_s.item()
+            flops = n * 100 * (r.token_s + r.expert_token_s).item()
             assert gemm_s(r, 8.0, 8.0).item() + added >= flops * (1 - 1e-12)
 
 
@@ -208,3 +229,49 @@ def test_pipeline_splits_the_batch_not_the_time():
     assert terms.compute[1] == pytest.approx(1.1 * terms.compute[0] / 2)
     assert terms.kv[1] == pytest.approx(1.1 * terms.kv[0] / 2)
     assert terms.hops[1] > terms.hops[0] == 0
+
+
+def test_an_indexer_takes_time_in_every_layer_that_has_one():
+    """GLM-5 picks tokens in all 78 layers, DeepSeek R1 in none: 78 · 20 µs."""
+    glm, deepseek = arch("glm-5"), arch("deepseek-r1")
+    assert (glm.indexed_layers, deepseek.indexed_layers) == (glm.layers, 0) == (78, 0)
+    with_one, without = (
+        replicas(glm.name, shape("b200_sxm", tp=8), **changes)
+        for changes in ({}, {"indexer_us": 0.0})
+    )
+    assert (with_one.layer_s - without.layer_s).item() == pytest.approx(78 * 20e-6)
+
+
+def test_every_rank_does_the_residual_stream():
+    """12 passes over 8,192 · 2 B in 80 layers at 0.79 · 3.35e12 B/s: 5.94 µs a token, at any TP; a
+    prompt of 1,024 tokens takes 6.1 ms longer for it."""
+    plain, passing = (
+        replicas(LLAMA_70B, shape(), shape(tp=8), activation_passes=n) for n in (0.0, 12.0)
+    )
+    each = 80 * 12 * 8192 * 2 / (0.79 * 3.35e12)
+    assert each == pytest.approx(5.94e-6, rel=1e-3)
+    assert passing.pointwise_token_s.tolist() == pytest.approx([each, each])
+    prompt = [prefill_fixed_s(r, 1024.0, 0.0) for r in (plain, passing)]
+    assert (prompt[1] - prompt[0]).tolist() == pytest.approx([1024 * each] * 2)
+    steps = [decode_terms(r, 32.0, 1000.0).layers for r in (plain, passing)]
+    assert (steps[1] - steps[0]).tolist() == pytest.approx([32 * each] * 2)
+
+
+def test_copies_of_a_token_move_to_its_experts():
+    """DeepSeek R1, 58 MoE layers of 8 experts, 7,168 wide: 6 passes over 8 copies of 14,336 B at
+    4.8 TB/s are 8.31 µs a token for every rank of TP 8, and an eighth, times the imbalance, for
+    those of EP 8, whose ranks move only what goes to their own experts."""
+    none, moved = (
+        replicas(
+            "deepseek-r1",
+            shape("h200_sxm", tp=8),
+            shape("h200_sxm", tp=8, ep=8),
+            expert_passes_fp8=passes,
+        )
+        for passes in (0.0, 6.0)
+    )
+    each = 6 * 58 * 8 * 7168 * 2 / 4.8e12
+    assert each == pytest.approx(8.31e-6, rel=1e-3)
+    added = moved.expert_token_s - none.expert_token_s
+    assert added.tolist() == pytest.approx([each, 1.15 * each / 8])
+    assert (experts_s(moved, 64.0) - experts_s(none, 64.0)).tolist() == pytest.approx(64 * added)
