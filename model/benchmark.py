@@ -192,7 +192,7 @@ def open_loop(replica: Replicas, load: Load) -> Measured:
 def static_batch(replica: Replicas, load: Load) -> Measured:
     """Return the figures of one wave of equal requests, all there at the start.
 
-    Such benchmarks call the engine as a library: no server is between.
+    Such benchmarks call the engine as a library: they pay for its steps and nothing beside them.
 
     Raises
     ------

@@ -45,7 +45,7 @@ TIGHTENING_ROUNDS = 8
 SECOND_ENGINE_WORK = 0.15
 """CP-SAT's deterministic time for a second opinion."""
 
-EXPLAIN_SHARE = 0.04
+EXPLAIN_SHARE = 0.1
 """Share of the time limit that each further solve for an explanation may take."""
 
 EXPLAIN_GAP = 2e-3

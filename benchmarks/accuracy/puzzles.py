@@ -69,8 +69,8 @@ PUZZLES = (
             and row.sample.text("gemm_quant_mode") == "int4_wo"
         ),
         "row",
-        "Kernels of INT4 experts changed: those of vLLM 0.19 reach a quarter of the bandwidth of "
-        "0.24's, which are taken here.",
+        "Kernels of INT4 experts changed after these releases, and laws are fitted to those of the "
+        "newest one measured (vLLM 0.24).",
     ),
     Puzzle(
         "GLM-5",

@@ -30,8 +30,8 @@ class Clock:
         Streaming the weights; share of experts read is 1 − exp(log_missed·tokens).
     chunk_tokens
         Token budget of one (micro-)batch.
-    kv_tokens
-        Tokens that the KV cache holds (inf where none are kept).
+    kv_budget_bytes, kv_token_bytes, kv_window_token_bytes, state_bytes
+        Room for the KV cache, and what a token (in window layers) and a sequence take of it.
     window_tokens
         Longest context of window layers.
     request_s

@@ -74,6 +74,25 @@ def test_the_worked_example_is_what_the_model_gives(text, estimate, row, term):
     assert step_ms(estimate.idle_step)[term] == pytest.approx(float(printed[1]), abs=6e-4)
 
 
+def test_how_much_tp_speeds_up_decoding(text):
+    """70B in FP8 weights and KV, one sequence: a step at TP1 over one at TP8."""
+    printed = re.search(r"from TP1 to TP8 a 70B model in FP8 on H200 decodes ([\d.]+) times", text)
+    one, eight = (
+        estimate_replica(
+            Request(
+                model="llama-3.1-70b-instruct",
+                accelerator="h200_sxm",
+                tp=tp,
+                weights="fp8",
+                kv="fp8",
+            )
+        )
+        for tp in (1, 8)
+    )
+    steps = [step_ms(e.idle_step)["total"] for e in (one, eight)]
+    assert float(printed[1]) == pytest.approx(steps[0] / steps[1], abs=0.06)
+
+
 def test_the_worked_example_by_hand(estimate):
     """(68.451e9 · 1.002 + 2 · 128,256 · 8,192) B / 2 / (`mbu` · 3,350 GB/s)."""
     mbu = shipped_coefficients().values("vllm", "hopper")["mbu"]

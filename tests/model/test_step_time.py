@@ -89,7 +89,7 @@ def test_dense_models_visit_no_experts():
 
 def test_streaming_and_multiplying_overlap_but_for_the_corner():
     """Where both alone take as long, a dense product takes √2 times that; far from there, the
-    longer. Kernels measured on H100 follow this within 5 % (`benchmarks/accuracy/kernels.py`)."""
+    longer. Kernels in 16 bits follow this with a median error of 5 to 7 % (`make kernels`)."""
     r = replicas(LLAMA_8B, shape())
     corner = (r.always_read_s / (r.token_s + r.head_s)).item()
     read = r.always_read_s.item()
