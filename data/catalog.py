@@ -7,10 +7,17 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from data.accelerators import Accelerator, load_accelerators, shipped_accelerators
+from data.accelerators import (
+    Accelerator,
+    load_accelerators,
+    parse_accelerators,
+    shipped_accelerators,
+)
 from data.errors import CatalogError
-from data.offers import Offer, load_offers, shipped_offers
+from data.offers import Offer, load_offers, parse_offers, shipped_offers
+from data.tables import as_cells, table_rows
 
 PathLike = str | Path
 
@@ -80,6 +87,71 @@ class Catalog:
         if add_offers is not None:
             base = _joined(base, load_offers(Path(add_offers), known, strict=strict), add_offers)
         return cls(known, base)
+
+    def to_dict(self) -> dict[str, list[dict[str, str]]]:
+        """Return every row as the cells of its table, ready for JSON; `from_dict` reads it."""
+        return {
+            "accelerators": [as_cells(a, "accelerators") for a in self.accelerators.values()],
+            "offers": [as_cells(o, "offers") for o in self.offers],
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], place: str = "catalogue") -> Catalog:
+        """Return the catalogue that `to_dict` wrote; one of equal content has an equal id.
+
+        Raises
+        ------
+        CatalogError
+            If a row is wrong; the row is named.
+        """
+        accelerators = table_rows(
+            document["accelerators"], "accelerators", f"{place}, accelerators"
+        )
+        known = parse_accelerators(accelerators)
+        offers = table_rows(document["offers"], "offers", f"{place}, offers")
+        return cls(known, parse_offers(offers, known, strict=False))
+
+    def with_rows(
+        self,
+        *,
+        offers: Any = None,
+        add_offers: Any = None,
+        accelerators: Any = None,
+        strict: bool = True,
+        place: str = "",
+    ) -> Catalog:
+        """Return this catalogue with rows of a user's own, as `load` does with files.
+
+        Parameters
+        ----------
+        offers, add_offers, accelerators
+            Lists of mappings of column to value; None for none.
+        strict
+            See `load`.
+        place
+            What stands before the names of the lists in error messages.
+
+        Raises
+        ------
+        CatalogError
+            If a row is wrong; the list and the row are named.
+        """
+        known = self.accelerators
+        if accelerators is not None:
+            here = f"{place}accelerators"
+            known = {
+                **known,
+                **parse_accelerators(table_rows(accelerators, "accelerators", here)),
+            }
+        base = self.offers
+        if offers is not None:
+            rows = table_rows(offers, "offers", f"{place}offers")
+            base = parse_offers(rows, known, strict=strict)
+        if add_offers is not None:
+            here = f"{place}add_offers"
+            more = parse_offers(table_rows(add_offers, "offers", here), known, strict=strict)
+            base = _joined(base, more, here)
+        return replace(self, accelerators=known, offers=base)
 
     def with_offers(self, offers: Iterable[Offer]) -> Catalog:
         """Return this catalogue with other offers."""

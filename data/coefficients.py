@@ -232,5 +232,4 @@ def shipped_coefficients() -> CoefficientTable:
 
 def load_coefficients(path: Path) -> CoefficientTable:
     """Return the shipped coefficients with those of a user's file over them."""
-    shipped = parse_coefficients(shipped_rows("coefficients"))
-    return CoefficientTable([*shipped, *parse_coefficients(read_table(path, "coefficients"))])
+    return shipped_coefficients().over(parse_coefficients(read_table(path, "coefficients")))

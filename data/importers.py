@@ -20,7 +20,7 @@ from data.accelerators import Accelerator, shipped_accelerators
 from data.boards import BoardFinder
 from data.errors import CatalogError, InputError
 from data.offers import Offer, load_offers, price_problem
-from data.tables import Row, columns, parse_csv, read_text
+from data.tables import Row, cell_of, columns, parse_csv, read_text
 
 SKYPILOT_COLUMNS = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "Region")
 """Columns that a SkyPilot price list must have; SpotPrice, AvailabilityZone, GpuInfo may be."""
@@ -300,19 +300,10 @@ def write_offers(path: Path, offers: Iterable[Offer]) -> None:
         with draft.open("x", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(names)
-            writer.writerows([_cell(getattr(offer, name)) for name in names] for offer in rows)
+            writer.writerows([cell_of(getattr(offer, name)) for name in names] for offer in rows)
         os.replace(draft, target)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from None
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
-
-
-def _cell(value: object) -> str:
-    """Write a field of an offer as the cell that reads back as the same, on one line."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:f}" if isinstance(value, Decimal) else " ".join(str(value).splitlines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import re
@@ -83,7 +84,8 @@ def find_model(
     Parameters
     ----------
     reference
-        A catalogue name, a Hugging Face id, or ``{config: PATH}``.
+        A catalogue name, a Hugging Face id, ``{config: PATH}``, or a whole config in its place:
+        ``{config: {…}, name: NAME}``.
     folder
         Folder that a relative config path starts from (the workload file's).
     place
@@ -116,12 +118,35 @@ def find_model(
 
 
 def _local(reference: Mapping[str, Any], folder: Path, place: str) -> ModelSource:
-    if set(reference) != {"config"} or not isinstance(reference["config"], str):
-        raise InputError(f"{place}: give a name, or a mapping {{config: path/to/config.json}}.")
-    path = folder / reference["config"]
+    config = reference.get("config")
+    named = isinstance(reference.get("name", ""), str)
+    if isinstance(config, Mapping) and named and set(reference) <= {"config", "name"}:
+        return source_from_config(dict(config), reference_name(reference))
+    if set(reference) != {"config"} or not isinstance(config, str):
+        raise InputError(
+            f"{place}: give a name, a mapping {{config: path/to/config.json}}, or the config "
+            "itself as {config: {…}, name: …}."
+        )
+    path = folder / config
     if path.is_dir():
         path = path / "config.json"
     return source_from_config(parse_config(read_text(path, "model config"), str(path)), str(path))
+
+
+def reference_name(reference: str | Mapping[str, Any]) -> str:
+    """Return what a reference to a model is called in plans: equal names mean equal models.
+
+    A config without a name is called by a hash of it.
+    """
+    if isinstance(reference, str):
+        return reference
+    name, config = reference.get("name"), reference.get("config", "")
+    if name:
+        return str(name)
+    if isinstance(config, str):
+        return config
+    text = json.dumps(config, sort_keys=True)
+    return f"config-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def parse_config(text: str, place: str) -> dict[str, Any]:

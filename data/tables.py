@@ -16,6 +16,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -198,9 +199,20 @@ def _yaml_rows(text: str, place: str) -> Iterator[Row]:
     loaded = parse_yaml(text, place, scalars_as_text=True)
     if isinstance(loaded, Mapping) and len(loaded) == 1:
         loaded = next(iter(loaded.values()))
-    if not isinstance(loaded, list):
+    yield from rows_of(loaded, place)
+
+
+def rows_of(items: Any, place: str) -> Iterator[Row]:
+    """Yield the rows of a list of mappings, each of column to value.
+
+    Raises
+    ------
+    CatalogError
+        If it is no such list.
+    """
+    if not isinstance(items, list):
         raise CatalogError(f"{place}: must be a list of rows, each a mapping of column to value.")
-    for number, item in enumerate(loaded, start=1):
+    for number, item in enumerate(items, start=1):
         here = f"{place}, row {number}"
         if not isinstance(item, Mapping):
             raise CatalogError(f"{here}: must be a mapping of column to value.")
@@ -209,6 +221,37 @@ def _yaml_rows(text: str, place: str) -> Iterator[Row]:
             if isinstance(value, Mapping):
                 raise row.fault(str(column), "is a mapping; give one value.")
         yield row
+
+
+def table_rows(items: Any, table: str, place: str) -> list[Row]:
+    """Return a list of mappings as rows of the documented table `table`.
+
+    Raises
+    ------
+    CatalogError
+        As `read_table`.
+    """
+    rows = list(rows_of(items, place))
+    if not rows:
+        raise CatalogError(f"{place}: holds no rows of {table}.")
+    check_columns(rows, table, place)
+    return rows
+
+
+def as_cells(record: Any, table: str) -> dict[str, str]:
+    """Return a record as the cells of its row in `table`, which read back as the same."""
+    return {c.column: cell_of(getattr(record, c.column)) for c in columns(table)}
+
+
+def cell_of(value: Any) -> str:
+    """Write a field of a record as the cell that reads back as the same, on one line."""
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ";".join(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:f}" if isinstance(value, Decimal) else " ".join(str(value).splitlines())
 
 
 def _cell(value: Any) -> str:

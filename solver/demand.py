@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from data.errors import WorkloadError
-from data.models import find_model
+from data.models import find_model, reference_name
 from model.architecture import Architecture
 from model.lengths import Lengths
 from model.read_config import read_architecture
@@ -101,10 +101,12 @@ def demands_of(workload: Workload) -> tuple[Demand, ...]:
     references: dict[str, tuple[ModelReference, str]] = {}
     for number, spec in enumerate(workload.classes):
         reference = spec.model if spec.model is not None else workload.model
-        key = reference if isinstance(reference, str) else reference.get("config", "")
+        key = reference_name(reference)
         by_model.setdefault(key, []).append(number)
         place = "model" if spec.model is None else f"classes.{spec.name}.model"
-        references.setdefault(key, (reference, place))
+        known, at = references.setdefault(key, (reference, place))
+        if known != reference:
+            raise WorkloadError(f"{place}: {key!r} is another model than at {at}; rename one.")
     return tuple(_demand(workload, key, *references[key], index) for key, index in by_model.items())
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from solver.engines.result import EngineResult, Termination
+from solver.engines.result import EngineResult, Improved, Termination
 from solver.hosting import HostKey
 from solver.instance import Instance
 from solver.multipliers import stock_multipliers
@@ -87,6 +87,7 @@ def cheapest_fleet(
     screen: bool = True,
     known_usd: float | None = None,
     quick: bool = False,
+    improved: Improved | None = None,
 ) -> Solved:
     """Return the cheapest fleet of an instance.
 
@@ -106,6 +107,8 @@ def cheapest_fleet(
         none at all is returned if nothing is cheaper.
     quick
         Stop at the first fleet, with the fractional bound: good, but seldom proven.
+    improved
+        Told of better fleets and bounds on the whole instance as they are found.
     """
     begin = time.perf_counter()
     prices = fractional_prices(instance)
@@ -113,7 +116,7 @@ def cheapest_fleet(
         nothing = EngineResult("highs", Termination.INFEASIBLE, None, np.inf, None, 0.0)
         return Solved(None, nothing, None)
     if not screen:
-        last = _attempt(instance.rated(), gap, time_limit_s)
+        last = _attempt(instance.rated(), gap, time_limit_s, improved=improved)
         return _solved(last, last.result.bound, {"solve": time.perf_counter() - begin})
     if known_usd is not None:
         if known_usd - prices.bound_usd <= gap * known_usd:
@@ -124,14 +127,17 @@ def cheapest_fleet(
             return _nothing_cheaper(instance, known_usd, known_usd)
     if len(instance.candidates) * len(instance.class_names) <= SMALL:
         screening = time.perf_counter() - begin
-        last = _attempt(instance.rated(), gap, time_limit_s)
+        last = _attempt(instance.rated(), gap, time_limit_s, improved=improved)
         seconds = {"screening": screening, "solve": time.perf_counter() - begin - screening}
         return _solved(last, max(last.result.bound, prices.bound_usd), seconds, gap)
     few = promising(instance, prices)
     program = compile_program(few)
     multipliers = stock_multipliers(few, program)
     first_gap = max(gap, QUICK_GAP if quick else FIRST_GAP)
-    first = _attempt(few, first_gap, time_limit_s * FIRST_SHARE, program=program)
+    few_improved = _within(improved, np.inf, prices.bound_usd)
+    first = _attempt(
+        few, first_gap, time_limit_s * FIRST_SHARE, program=program, improved=few_improved
+    )
     if quick and first.result.objective is not None:
         bound = fractional_prices(instance, multipliers).bound_usd
         seconds = {"solve": time.perf_counter() - begin}
@@ -147,7 +153,8 @@ def cheapest_fleet(
     left = max(time_limit_s - seconds["screening"], 0.1)
     last = first
     if servable(rest):
-        last = _attempt(rest, gap, left, start=first)
+        known = np.inf if first.result.objective is None else first.result.objective
+        last = _attempt(rest, gap, left, start=first, improved=_within(improved, known, known))
     seconds["solve"] = time.perf_counter() - begin
     floor = max(last.result.bound, prices.bound_usd) if last is not first else np.inf
     if first.result.objective is not None:
@@ -155,6 +162,26 @@ def cheapest_fleet(
     solved = _solved(_cheaper(first, last), floor, seconds, gap, multipliers)
     solved.rated = prices.replica_usd.size
     return solved
+
+
+def _within(improved: Improved | None, known_usd: float, bound_usd: float) -> Improved | None:
+    """Return `improved` for a program that leaves out what cannot beat a known fleet.
+
+    Parameters
+    ----------
+    known_usd
+        Cost of a fleet that is already known; infinity for none.
+    bound_usd
+        The program's own bound holds for the whole instance up to this.
+    """
+    if improved is None:
+        return None
+
+    def told(best: float | None, bound: float) -> None:
+        cheapest = min(known_usd, np.inf if best is None else best)
+        improved(cheapest if np.isfinite(cheapest) else None, min(bound, bound_usd))
+
+    return told
 
 
 def _nothing_cheaper(instance: Instance, known_usd: float, bound: float) -> Solved:
@@ -197,13 +224,16 @@ def _attempt(
     *,
     program: Program | None = None,
     start: _Attempt | None = None,
+    improved: Improved | None = None,
 ) -> _Attempt:
     """Solve an instance, from the solution of another one over the same offers if given."""
     from solver.engines.highs import solve_highs
 
     program = program or compile_program(instance)
     guess = None if start is None else _carried_over(start, instance, program)
-    result = solve_highs(program, gap=gap, time_limit_s=time_limit_s, start=guess)
+    result = solve_highs(
+        program, gap=gap, time_limit_s=time_limit_s, start=guess, improved=improved
+    )
     return _Attempt(instance, program, result)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.accelerators import Accelerator, canonical_accelerator
 from data.catalog import Catalog
 from data.errors import CatalogError, UnknownNameError
-from data.tables import read_table
+from data.tables import Row, read_table
 from model.shape import Shape
 from solver.candidates import Candidate, Search
 from solver.market import allowed_offers
@@ -35,8 +36,13 @@ def load_measured(path: str | Path) -> tuple[MeasuredCapacity, ...]:
     CatalogError
         If a row is wrong, or an accelerator and class come twice.
     """
+    return parse_measured(read_table(Path(path), "measured"))
+
+
+def parse_measured(rows: Iterable[Row]) -> tuple[MeasuredCapacity, ...]:
+    """Return the measured capacities of `rows`; see `load_measured`."""
     found: dict[tuple[str, str, int], MeasuredCapacity] = {}
-    for row in read_table(Path(path), "measured"):
+    for row in rows:
         item = MeasuredCapacity(
             accelerator=row.text("accelerator"),
             class_name=row.text("class"),

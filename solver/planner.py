@@ -24,7 +24,7 @@ from solver.assemble import (
 from solver.assumptions import assumptions_of, warnings_of
 from solver.candidates import CandidateKey
 from solver.checker import PlanChecker
-from solver.engines.result import EngineResult, Termination
+from solver.engines.result import EngineResult, Improved, Termination
 from solver.explain.alone import costs_alone
 from solver.explain.alternatives import alternatives
 from solver.explain.binding import binding_limits
@@ -99,6 +99,7 @@ def plan(
     as_of: dt.date | None = None,
     simulate: LoadOptions | bool = False,
     progress: Progress = lambda stage: None,
+    improved: Improved | None = None,
 ) -> Plan:
     """Return the cheapest fleet that serves a workload within its targets, with its proof.
 
@@ -128,6 +129,8 @@ def plan(
         allowed less load and the program is solved again; ``Plan.simulation`` has both costs.
     progress
         Called with the name of each stage as it begins.
+    improved
+        Told of better fleets and bounds (USD/h) while the main program is solved.
 
     Raises
     ------
@@ -156,14 +159,17 @@ def plan(
         as_of=as_of,
     )
     progress("solving")
-    problem, solved, predicted = _solve(problem, options)
+    problem, solved, predicted = _solve(problem, options, improved)
     if solved.fleet is None:
         return _without_fleet(problem, solved, options, progress)
     if options.simulate is None:
         progress("checking")
         return _with_fleet(problem, solved, solved.fleet, predicted, options, progress)
     held = hold_under_load(
-        (problem, solved, predicted), options.simulate, lambda p: _solve(p, options), progress
+        (problem, solved, predicted),
+        options.simulate,
+        lambda p: _solve(p, options, improved),
+        progress,
     )
     problem, solved, predicted = held.solution
     assert solved.fleet is not None
@@ -194,7 +200,9 @@ def _said_by(held: Held) -> Iterator[str]:
     yield from held.record["warnings"]
 
 
-def _solve(problem: Problem, options: Options) -> tuple[Problem, Solved, dict[int, Prediction]]:
+def _solve(
+    problem: Problem, options: Options, improved: Improved | None
+) -> tuple[Problem, Solved, dict[int, Prediction]]:
     """Solve; where the mix of a pool misses a target, tighten the pool and solve again."""
     for round_ in range(TIGHTENING_ROUNDS + 1):
         solved = cheapest_fleet(
@@ -202,6 +210,7 @@ def _solve(problem: Problem, options: Options) -> tuple[Problem, Solved, dict[in
             gap=options.gap,
             time_limit_s=options.time_limit_s,
             screen=options.prune,
+            improved=improved,
         )
         if solved.fleet is None:
             return problem, solved, {}

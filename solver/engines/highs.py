@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import highspy
 import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import EngineError
-from solver.engines.result import EngineResult, Termination
+from solver.engines.result import EngineResult, Improved, Termination
 from solver.program import Program
 
 FEASIBILITY_TOLERANCE = 1e-7
@@ -18,6 +19,9 @@ FEASIBILITY_TOLERANCE = 1e-7
 
 GRACE_S = 2.0
 """Time that HiGHS has to answer a cancellation, beside as much again as it was given."""
+
+REPORT_S = 0.1
+"""Least time between two reports of an improvement."""
 
 _STATUS = highspy.HighsModelStatus
 
@@ -28,6 +32,7 @@ def solve_highs(
     gap: float,
     time_limit_s: float,
     start: NDArray[np.float64] | None = None,
+    improved: Improved | None = None,
 ) -> EngineResult:
     """Solve a program with HiGHS on one thread.
 
@@ -40,6 +45,8 @@ def solve_highs(
     time_limit_s
         Wall seconds. HiGHS checks its own limit only between phases, so it is cancelled as well;
         and left alone where it heeds neither, since nothing else ends a phase that never does.
+    improved
+        Told of better solutions and bounds, from a thread of HiGHS's, every `REPORT_S` at most.
 
     Raises
     ------
@@ -55,6 +62,8 @@ def solve_highs(
         guess.col_value = start.tolist()
         highs.setSolution(guess)
     highs.HandleUserInterrupt = True
+    if improved is not None:
+        _report(highs, improved)
     solving = threading.Thread(target=highs.run, daemon=True)
     solving.start()
     solving.join(time_limit_s)
@@ -65,6 +74,25 @@ def solve_highs(
     if solving.is_alive():
         return EngineResult("highs", Termination.LIMIT, None, -np.inf, None, wall_s)
     return _result(highs, program, gap, wall_s)
+
+
+def _report(highs: highspy.Highs, improved: Improved) -> None:
+    """Tell `improved` of better solutions and bounds while HiGHS searches."""
+    last = 0.0
+    known: tuple[float | None, float] = (None, -np.inf)
+
+    def look(event: Any) -> None:
+        nonlocal last, known
+        now = time.monotonic()
+        if now - last < REPORT_S:
+            return
+        best = float(event.data_out.mip_primal_bound)
+        found = (best if np.isfinite(best) else None, float(event.data_out.mip_dual_bound))
+        if found != known:
+            last, known = now, found
+            improved(*found)
+
+    highs.cbMipInterrupt.subscribe(look)
 
 
 def reduced_costs(program: Program) -> NDArray[np.float64] | None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+Improved = Callable[[float | None, float], None]
+"""Called while an engine works, with the cost of the best solution so far (USD/h; None without
+one) and the proven lower bound (minus infinity without one)."""
 
 
 class Termination(enum.Enum):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
@@ -105,3 +107,46 @@ def test_users_accelerators_override(tmp_path, offers_file):
 def test_an_empty_catalogue_is_refused():
     with pytest.raises(CatalogError, match="holds no offer"):
         SHIPPED.with_offers([])
+
+
+def test_a_catalogue_written_and_read_is_the_same():
+    shipped = Catalog.load()
+    assert Catalog.from_dict(json.loads(json.dumps(shipped.to_dict()))).id == shipped.id
+
+
+def quote(**changes):
+    row = {
+        "offer_id": "ours/1",
+        "provider": "ours",
+        "region": "here",
+        "accelerator": "h100_sxm",
+        "gpus_per_node": 8,
+        "price_per_node_hour_usd": 16.5,
+        "pricing": "on_demand",
+        "observed_at": "2026-01-01",
+        "source": "quote",
+    }
+    return {**row, **changes}
+
+
+def test_rows_are_as_good_as_a_file():
+    shipped = Catalog.load()
+    alone = shipped.with_rows(offers=[quote()])
+    assert [o.price_per_node_hour_usd for o in alone.offers] == [Decimal("16.5")]
+    assert len(shipped.with_rows(add_offers=[quote()]).offers) == len(shipped.offers) + 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "place"),
+    [
+        ([quote(price_per_node_hour_usd="cheap")], "offers, row 1, column price_per_node_hour_usd"),
+        ([quote(), quote()], "offers, row 2, column offer_id"),
+        ([quote(colour="red")], "offers, row 1: unknown column 'colour'"),
+        ([3], "offers, row 1: must be a mapping"),
+        ("offers.csv", "offers: must be a list"),
+        ([], "offers: holds no rows"),
+    ],
+)
+def test_a_wrong_row_is_named(rows, place):
+    with pytest.raises(CatalogError, match=re.escape(place)):
+        Catalog.load().with_rows(offers=rows)

@@ -9,7 +9,13 @@ import types
 import pytest
 
 from data.errors import InputError, UnknownNameError
-from data.models import find_model, native_precision, parse_config, shipped_models
+from data.models import (
+    find_model,
+    native_precision,
+    parse_config,
+    reference_name,
+    shipped_models,
+)
 from model.read_config import read_architecture
 
 MODELS = shipped_models()
@@ -155,3 +161,26 @@ def test_the_precision_a_checkpoint_was_published_in(method, precision):
     assert native_precision({"quantization_config": {"quant_method": method}}) == precision
     assert native_precision({}) == "bf16"
     assert native_precision(parse_config('{"quantization_config": null}', "f")) == "bf16"
+
+
+def config(**changes):
+    return {**shipped_models()["llama-3.1-8b-instruct"].config, **changes}
+
+
+def test_a_whole_config_can_stand_in_the_place_of_its_path():
+    found = find_model({"config": config(), "name": "ours"})
+    assert found.name == "ours"
+    assert found.config["num_hidden_layers"] == 32
+
+
+def test_a_config_without_a_name_is_called_by_what_it_holds():
+    one, other = ({"config": config(num_hidden_layers=n)} for n in (32, 16))
+    assert reference_name(one) == reference_name({"config": config()})
+    assert reference_name(one) != reference_name(other)
+    assert find_model(one).name == reference_name(one)
+
+
+@pytest.mark.parametrize("wrong", [{"config": []}, {"config": {}, "name": 3}, {"name": "ours"}])
+def test_what_is_no_reference_is_refused(wrong):
+    with pytest.raises(InputError, match="give a name"):
+        find_model(wrong)

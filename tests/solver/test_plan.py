@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from small_catalog import catalog, workload
 
+from data.catalog import Catalog
 from data.coefficients import shipped_coefficients
 from solver import planner
 from solver.assemble import prediction_document
@@ -26,6 +27,7 @@ from solver.planner import plan
 from solver.workload import Workload
 
 DAY = dt.date(2026, 7, 15)
+EXAMPLES = Path(__file__).parents[2] / "examples"
 CHAT = {"name": "chat", "rate_rps": 20, "isl": 1024, "osl": 256}
 RAG = {"name": "rag", "rate_rps": 2, "isl": 6000, "osl": 300, "sla": {"ttft_ms": 2500}}
 LLAMA_70B = "llama-3.1-70b-instruct"
@@ -529,3 +531,19 @@ def test_stages_are_reported_as_they_begin(quotes):
     plan(workload(), quotes, progress=stages.append)
     assert stages[:3] == ["evaluating candidates", "solving", "checking"]
     assert len(stages) > 3
+
+
+def test_progress_tells_costs_that_fall_and_bounds_that_hold():
+    seen: list[tuple[float | None, float]] = []
+    answer = plan(
+        Workload.load(EXAMPLES / "one-cloud-aws.yaml"),
+        Catalog.load(),
+        explain="none",
+        second_engine=False,
+        improved=lambda cost, bound: seen.append((cost, bound)),
+    )
+    assert seen
+    assert answer.cost_per_hour_usd is not None
+    for cost, bound in seen:
+        assert cost is None or cost >= answer.cost_per_hour_usd * (1 - 1e-6)
+        assert bound <= answer.cost_per_hour_usd * (1 + 1e-6)
