@@ -1,6 +1,7 @@
 # make plan   set everything up and plan examples/chat-70b.yaml
 # make test   set everything up, then lint, type-check and run the tests
 # make bench  measure the speed targets
+# make schemas  write docs/schemas and the tables of fields in the pages
 # make tails    compare the formulas' percentiles with simulated ones
 # make kernels    fit laws of kernels to public measurements, as priors
 # make coefficients  fit the shipped coefficients to public measurements
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RIVAL := .venv-accuracy
 
-.PHONY: plan test lint bench examples accuracy coefficients kernels tails clean
+.PHONY: plan test lint bench examples schemas accuracy coefficients kernels tails clean
 
 plan: $(READY)
 	$(BIN)/minfleet plan examples/chat-70b.yaml
@@ -29,6 +30,9 @@ bench: $(READY)
 
 examples: $(READY)
 	$(BIN)/python docs/render_examples.py
+
+schemas: $(READY)
+	$(BIN)/python docs/render_schemas.py
 
 accuracy: $(READY) $(RIVAL)/.ready
 	$(BIN)/python -m benchmarks.accuracy --environment $(RIVAL)

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ class Catalog:
         InputError
             If a file cannot be read or a row is wrong; the row is named.
         """
+        if offers is None and add_offers is None and accelerators is None:
+            return _shipped()
         known: Mapping[str, Accelerator] = shipped_accelerators()
         if accelerators is not None:
             known = {**known, **load_accelerators(Path(accelerators))}
@@ -170,6 +173,12 @@ class Catalog:
     def regions(self) -> tuple[str, ...]:
         """Names of all regions, sorted."""
         return tuple(sorted({o.region for o in self.offers if o.region}))
+
+
+@cache
+def _shipped() -> Catalog:
+    """Return the shipped catalogue; its id is worked out once."""
+    return Catalog(shipped_accelerators(), shipped_offers())
 
 
 def _joined(

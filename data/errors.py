@@ -9,7 +9,9 @@
     │   └── WorkloadError     a field of a workload
     ├── CalibrationError      measured runs cannot be fitted, or not better than before
     ├── EngineError           an optimisation engine failed or is missing
-    └── PlanError             a stored plan cannot be read or does not hold
+    ├── PlanError             a stored plan cannot be read or does not hold
+    ├── ServerError           a minfleet server could not be reached, or could not answer
+    └── StoreError            the service's store cannot be reached, or is full
 """
 
 from __future__ import annotations
@@ -72,6 +74,14 @@ class EngineError(MinfleetError):
 
 class PlanError(MinfleetError):
     """A stored plan cannot be read, or does not hold against its workload and catalogue."""
+
+
+class ServerError(MinfleetError):
+    """A minfleet server could not be reached, or could not answer for a reason of its own."""
+
+
+class StoreError(MinfleetError):
+    """The store of the service cannot be reached, or is full."""
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:

@@ -109,27 +109,48 @@ def import_skypilot(
         If the file cannot be read, is not such a list, or gives two prices for the same machine
         in the same zone.
     """
+    text = read_text(path, "price list")
+    source = source or f"SkyPilot catalogue, {path.name}"
+    return read_skypilot(text, str(path), provider, observed_at, accelerators, source=source)
+
+
+def read_skypilot(
+    text: str,
+    place: str,
+    provider: str,
+    observed_at: dt.date,
+    accelerators: Mapping[str, Accelerator] | None = None,
+    *,
+    source: str,
+) -> Imported:
+    """Read a price list of SkyPilot's catalogue from its text; see `import_skypilot`.
+
+    Parameters
+    ----------
+    place
+        What to call the text in messages.
+    """
     known = shipped_accelerators() if accelerators is None else accelerators
     provider = provider.strip()
     if not provider:
-        raise CatalogError(f"{path}: name the provider that this list is of; it does not say.")
-    reader = _SkyPilot(provider, observed_at, source or f"SkyPilot catalogue, {path.name}", known)
+        raise CatalogError(f"{place}: name the provider that this list is of; it does not say.")
+    reader = _SkyPilot(provider, observed_at, source, known)
     count = 0
-    for count, row in enumerate(parse_csv(read_text(path, "price list"), str(path)), start=1):
+    for count, row in enumerate(parse_csv(text, place), start=1):
         if count == 1:
-            _check_header(row, path)
+            _check_header(row, place)
         reader.add(row)
     if not count:
-        raise CatalogError(f"{path}: holds no rows.")
+        raise CatalogError(f"{place}: holds no rows.")
     offers = tuple(reader.offers.values())
     return Imported(offers, tuple(reader.skipped), count, reader.without_accelerator)
 
 
-def _check_header(row: Row, path: Path) -> None:
+def _check_header(row: Row, place: str) -> None:
     for column in SKYPILOT_COLUMNS:
         if column not in row.cells:
             raise CatalogError(
-                f"{path}: column {column!r} is missing; a SkyPilot price list has "
+                f"{place}: column {column!r} is missing; a SkyPilot price list has "
                 f"{', '.join(SKYPILOT_COLUMNS)}."
             )
 

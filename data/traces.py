@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,13 +47,24 @@ def load_trace(path: Path) -> list[TracedRequest]:
     """
     text = read_text(path, "trace")
     requests = _mooncake(text, path) if text.lstrip().startswith("{") else _azure(text, path)
-    if len(requests) < 2:
-        raise InputError(f"{path}: holds {len(requests)} requests; a trace needs at least 2.")
-    requests.sort(key=lambda r: r.arrival_s)
-    start = requests[0].arrival_s
-    moved = [TracedRequest(r.arrival_s - start, r.isl, r.osl, r.blocks) for r in requests]
+    return ordered_trace(requests, str(path))
+
+
+def ordered_trace(requests: Iterable[TracedRequest], place: str) -> list[TracedRequest]:
+    """Return a trace sorted by arrival, its first request at 0 s.
+
+    Raises
+    ------
+    InputError
+        If it has fewer than two requests, or no rate.
+    """
+    found = sorted(requests, key=lambda r: r.arrival_s)
+    if len(found) < 2:
+        raise InputError(f"{place}: holds {len(found)} requests; a trace needs at least 2.")
+    start = found[0].arrival_s
+    moved = [TracedRequest(r.arrival_s - start, r.isl, r.osl, r.blocks) for r in found]
     if moved[-1].arrival_s <= 0:
-        raise InputError(f"{path}: all requests arrive at the same time; no rate can be derived.")
+        raise InputError(f"{place}: all requests arrive at the same time; no rate can be derived.")
     return moved
 
 

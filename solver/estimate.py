@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from data.accelerators import canonical_accelerator, shipped_accelerators
+from data.accelerators import Accelerator, canonical_accelerator, shipped_accelerators
 from data.coefficients import load_coefficients, shipped_coefficients
 from data.errors import InputError
 from data.precision import compute_format
@@ -35,11 +36,13 @@ class Request:
 
     Attributes
     ----------
+    model
+        A catalogue name, a Hugging Face id, the path of a config, or ``{config: {…}, name: …}``.
     rate_rps
         Requests/s on this replica; None for the most it admits within the targets.
     """
 
-    model: str
+    model: str | dict[str, Any]
     accelerator: str
     tp: int = 1
     pp: int = 1
@@ -152,8 +155,15 @@ def step_ms(terms: StepTerms) -> dict[str, float | None]:
     return {**found, "total": rounded(float(terms.total.reshape(-1)[0]) * 1e3)}
 
 
-def estimate_replica(request: Request) -> Estimate:
+def estimate_replica(
+    request: Request, accelerators: Mapping[str, Accelerator] | None = None
+) -> Estimate:
     """Return what the replica of a request does.
+
+    Parameters
+    ----------
+    accelerators
+        Known accelerators by name; None for the shipped ones.
 
     Raises
     ------
@@ -164,7 +174,7 @@ def estimate_replica(request: Request) -> Estimate:
     table = (
         load_coefficients(request.coefficients) if request.coefficients else shipped_coefficients()
     )
-    architecture, shape = _configuration(request)
+    architecture, shape = _configuration(request, accelerators or shipped_accelerators())
     deployment = Deployment(
         architecture=architecture,
         shape=shape,
@@ -205,13 +215,13 @@ def estimate_replica(request: Request) -> Estimate:
     )
 
 
-def _configuration(request: Request) -> tuple[Architecture, Shape]:
-    chips = shipped_accelerators()
+def _configuration(
+    request: Request, chips: Mapping[str, Accelerator]
+) -> tuple[Architecture, Shape]:
     chip = chips[canonical_accelerator(request.accelerator, chips, "accelerator")]
-    path = Path(request.model)
-    reference: str | dict[str, str] = request.model
-    if path.suffix == ".json" or path.is_dir():
-        reference = {"config": request.model}
+    reference = request.model
+    if isinstance(reference, str) and (reference.endswith(".json") or Path(reference).is_dir()):
+        reference = {"config": reference}
     architecture = load_architecture(reference, Path(), "model")
     for field, value, formats in (
         ("weights", request.weights, chip.weight_formats),

@@ -134,7 +134,7 @@ def cheapest_fleet(
     program = compile_program(few)
     multipliers = stock_multipliers(few, program)
     first_gap = max(gap, QUICK_GAP if quick else FIRST_GAP)
-    few_improved = _within(improved, np.inf, prices.bound_usd)
+    few_improved = _first(improved, prices.bound_usd)
     first = _attempt(
         few, first_gap, time_limit_s * FIRST_SHARE, program=program, improved=few_improved
     )
@@ -154,7 +154,9 @@ def cheapest_fleet(
     last = first
     if servable(rest):
         known = np.inf if first.result.objective is None else first.result.objective
-        last = _attempt(rest, gap, left, start=first, improved=_within(improved, known, known))
+        last = _attempt(
+            rest, gap, left, start=first, improved=_within(improved, prices.bound_usd, known)
+        )
     seconds["solve"] = time.perf_counter() - begin
     floor = max(last.result.bound, prices.bound_usd) if last is not first else np.inf
     if first.result.objective is not None:
@@ -164,24 +166,30 @@ def cheapest_fleet(
     return solved
 
 
-def _within(improved: Improved | None, known_usd: float, bound_usd: float) -> Improved | None:
+def _within(improved: Improved | None, floor_usd: float, known_usd: float) -> Improved | None:
     """Return `improved` for a program that leaves out what cannot beat a known fleet.
 
     Parameters
     ----------
+    floor_usd
+        A bound on the whole instance.
     known_usd
-        Cost of a fleet that is already known; infinity for none.
-    bound_usd
-        The program's own bound holds for the whole instance up to this.
+        Cost of a known fleet, up to which the program's own bound holds for the whole instance.
     """
     if improved is None:
         return None
 
     def told(best: float | None, bound: float) -> None:
         cheapest = min(known_usd, np.inf if best is None else best)
-        improved(cheapest if np.isfinite(cheapest) else None, min(bound, bound_usd))
+        proven = min(max(bound, floor_usd), known_usd)
+        improved(cheapest if np.isfinite(cheapest) else None, proven)
 
     return told
+
+
+def _first(improved: Improved | None, floor_usd: float) -> Improved | None:
+    """Return `improved` for a program of a few candidates, whose own bound holds for them alone."""
+    return None if improved is None else lambda best, bound: improved(best, floor_usd)
 
 
 def _nothing_cheaper(instance: Instance, known_usd: float, bound: float) -> Solved:

@@ -212,6 +212,8 @@ def _solve(
             screen=options.prune,
             improved=improved,
         )
+        if improved is not None:
+            improved(solved.result.objective, solved.result.bound)
         if solved.fleet is None:
             return problem, solved, {}
         predicted = predictions(problem, solved.fleet)

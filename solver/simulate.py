@@ -16,7 +16,7 @@ import numpy as np
 from data.accelerators import Accelerator
 from data.coefficients import CoefficientTable
 from data.errors import InputError
-from data.traces import load_trace
+from data.traces import TracedRequest, load_trace, ordered_trace
 from model.admission import ROLES
 from model.predict import Deployment, Prediction, predict
 from model.simulation.arrivals import (
@@ -55,7 +55,7 @@ class LoadOptions:
         ``poisson``, ``gamma:CV`` or ``trace``; None for ``trace`` where one is given, else what
         the workload says.
     trace
-        File of requests, replayed on the plan's first model.
+        Requests, or a file of them, replayed on the plan's first model.
     router
         How each pool picks a replica: ``random``, ``round_robin`` or ``least_loaded``.
     warm_up
@@ -64,7 +64,7 @@ class LoadOptions:
 
     requests: int | None = None
     arrivals: str | None = None
-    trace: Path | None = None
+    trace: Path | tuple[TracedRequest, ...] | None = None
     router: str = "random"
     seed: int = 0
     warm_up: float = WARM_UP
@@ -232,9 +232,11 @@ class PlanSimulation:
 
     def _traced(self, cv: float | None) -> Arrivals:
         """Return the requests of the trace; `cv` None: at its own times."""
-        path = self.options.trace
-        assert path is not None
-        rows = load_trace(path)[: self.options.requests]
+        trace = self.options.trace
+        assert trace is not None
+        place = str(trace) if isinstance(trace, Path) else "trace"
+        whole = load_trace(trace) if isinstance(trace, Path) else ordered_trace(trace, place)
+        rows = whole[: self.options.requests]
         demand = self.demands[0]
         longest = demand.architecture.max_context
         asked = np.array([(r.isl, r.osl) for r in rows], dtype=np.int64)
@@ -243,7 +245,7 @@ class PlanSimulation:
         time_s = np.array([r.arrival_s for r in rows])
         if not time_s[-1] > 0:
             raise InputError(
-                f"{path}: its first {len(rows)} requests arrive at once; simulate more of them."
+                f"{place}: its first {len(rows)} requests arrive at once; simulate more of them."
             )
         if cv is not None:
             rng = np.random.default_rng([self.options.seed, 0])

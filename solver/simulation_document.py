@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ def _trace(s: PlanSimulation) -> dict[str, Any] | None:
     if s.options.trace is None:
         return None
     return {
-        "file": str(s.options.trace),
+        "file": str(s.options.trace) if isinstance(s.options.trace, Path) else None,
         "model": s.demands[0].model,
         "rate_rps": rounded((s.arrivals.size - 1) / s.arrivals.duration_s),
         "prefix_blocks": s.arrivals.blocks is not None,

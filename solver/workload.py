@@ -20,19 +20,36 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 
 from data.errors import WorkloadError, nearest
 from data.tables import parse_yaml, read_text
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Tokens = Annotated[float, Field(ge=1, le=10_000_000, allow_inf_nan=False)]
-Milliseconds = Annotated[float, Field(gt=0, le=86_400_000, allow_inf_nan=False)]
-Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-ModelReference = str | dict[str, str]
+UNIT = "x-unit"
+"""Key of a field's unit in its JSON schema."""
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Fraction = Annotated[Number, Field(json_schema_extra={UNIT: "fraction"})]
+Tokens = Annotated[Number, Field(ge=1, le=10_000_000, json_schema_extra={UNIT: "tokens"})]
+Milliseconds = Annotated[Number, Field(gt=0, le=86_400_000, json_schema_extra={UNIT: "ms"})]
+Percent = Annotated[Number, Field(ge=0, le=100, json_schema_extra={UNIT: "percent"})]
+Percentile = Annotated[Number, Field(ge=50, le=99.99, json_schema_extra={UNIT: "percent"})]
+RequestsPerSecond = Annotated[Number, Field(gt=0, le=1e9, json_schema_extra={UNIT: "requests/s"})]
+UsdPerHour = Annotated[Number, Field(gt=0, json_schema_extra={UNIT: "USD/h"})]
+
+ModelReference = str | dict[str, Any]
+Pricing = Literal["on_demand", "spot", "committed"]
+WeightFormat = Literal["bf16", "fp8", "int8", "int4", "fp4"]
+KvFormat = Literal["bf16", "fp8"]
+Engine = Literal["vllm", "sglang", "trtllm"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    """A block of the workload; the text below a field is its meaning in the JSON schema."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
+    )
 
     @field_validator("*", mode="before")
     @classmethod
@@ -44,13 +61,18 @@ class _Strict(BaseModel):
 
 
 class LengthSpec(_Strict):
-    """A token length given by its mean and, if it varies, one quantile."""
+    """A token length by its mean and, if it varies, one quantile of a log-normal distribution."""
 
     mean: Tokens
+    """Mean length."""
     p50: Tokens | None = None
+    """Not accepted: a median does not fix the spread. Give one of the next three."""
     p90: Tokens | None = None
+    """90th percentile."""
     p95: Tokens | None = None
+    """95th percentile."""
     p99: Tokens | None = None
+    """99th percentile."""
 
     @model_validator(mode="after")
     def _one_quantile(self) -> LengthSpec:
@@ -68,88 +90,102 @@ class LengthSpec(_Strict):
 
 
 class Sla(_Strict):
-    """Latency targets at a percentile; null means no target.
-
-    Attributes
-    ----------
-    ttft_ms, tpot_ms, e2e_ms
-        Time to first token, time per output token after it, whole request (milliseconds).
-    percentile
-        Share of requests (percent) that must meet each target.
-    """
+    """Latency targets at a percentile; null means no target."""
 
     ttft_ms: Milliseconds | None = 1000.0
+    """Time to first token, from arrival, waiting included; null for no target."""
     tpot_ms: Milliseconds | None = 50.0
+    """Time per output token after the first, (end to end − TTFT)/(osl − 1) of a request; null for
+    no target."""
     e2e_ms: Milliseconds | None = None
-    percentile: Annotated[float, Field(ge=50, le=99.99, allow_inf_nan=False)] = 99.0
+    """Arrival to last token; null for no target."""
+    percentile: Percentile = 99.0
+    """Share of requests that must keep each target, 50 to 99.99."""
 
 
 class SlaOverride(_Strict):
     """Targets of one class that replace those of the workload."""
 
     ttft_ms: Milliseconds | None = None
+    """Replaces the workload's `sla.ttft_ms` for this class; an explicit null lifts the target."""
     tpot_ms: Milliseconds | None = None
+    """Replaces the workload's `sla.tpot_ms`, likewise."""
     e2e_ms: Milliseconds | None = None
-    percentile: Annotated[float, Field(ge=50, le=99.99, allow_inf_nan=False)] | None = None
+    """Replaces the workload's `sla.e2e_ms`, likewise."""
+    percentile: Percentile | None = None
+    """Replaces the workload's `sla.percentile`; null keeps it."""
 
 
 class ClassSpec(_Strict):
     """One class of requests. Lengths may be left out only with measured capacities."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
-    rate_rps: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+    """Name of the class; names must differ."""
+    rate_rps: RequestsPerSecond
+    """Mean arrival rate of the whole class."""
     isl: Tokens | LengthSpec | None = None
+    """Input length: a number, or a distribution. Needed unless capacities are measured."""
     osl: Tokens | LengthSpec | None = None
+    """Output length, likewise."""
     model: ModelReference | None = None
+    """Model of this class; null takes that of the workload."""
     sla: SlaOverride | None = None
+    """Targets of this class, which replace those of the workload one by one."""
 
 
 class Hardware(_Strict):
     """Which offers may be bought, and the limits of the whole fleet; null means no limit."""
 
     accelerators: list[str] | None = None
+    """Catalogue names or aliases that may be bought; null for all."""
     providers: list[str] | None = None
+    """Providers that may be bought from; null for all."""
     regions: list[str] | None = None
-    pricing: Annotated[list[Literal["on_demand", "spot", "committed"]], Field(min_length=1)] = [
-        "on_demand"
-    ]
-    max_gpus: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-    max_cost_per_hour_usd: Positive | None = None
-    spare_replicas: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Regions, in the providers' own naming; null for all."""
+    pricing: Annotated[list[Pricing], Field(min_length=1)] = ["on_demand"]
+    """Any of `on_demand`, `spot`, `committed`."""
+    max_gpus: (
+        Annotated[int, Field(ge=1, le=10_000_000, json_schema_extra={UNIT: "accelerators"})] | None
+    ) = None
+    """Most accelerators bought, idle ones included; null for no limit."""
+    max_cost_per_hour_usd: UsdPerHour | None = None
+    """Budget; null for no limit."""
+    spare_replicas: Annotated[int, Field(ge=0, le=1000, json_schema_extra={UNIT: "replicas"})] = 0
+    """Replicas of every pool that the load does not need, so that as many may fail."""
 
 
 class PrecisionSpec(_Strict):
     """Formats that may be used. Null weights: bf16, fp8, int4 and the published format."""
 
-    weights: (
-        Annotated[list[Literal["bf16", "fp8", "int8", "int4", "fp4"]], Field(min_length=1)] | None
-    ) = None
-    kv: Annotated[list[Literal["bf16", "fp8"]], Field(min_length=1)] = ["bf16", "fp8"]
+    weights: Annotated[list[WeightFormat], Field(min_length=1)] | None = None
+    """Weight formats that may be used, of `bf16`, `fp8`, `int8`, `int4`, `fp4`; null for bf16, fp8,
+    int4 and the format the checkpoint was published in."""
+    kv: Annotated[list[KvFormat], Field(min_length=1)] = ["bf16", "fp8"]
+    """Formats of the KV cache that may be used."""
     max_quality_loss_pct: Percent = 1.0
+    """Most quality that a class may lose on average against the published checkpoint; losses of
+    formats are in `data/precisions.csv`."""
 
 
 class Serving(_Strict):
-    """How the engine is run.
+    """How the engine is run."""
 
-    Attributes
-    ----------
-    disaggregation
-        ``auto`` weighs prefill and decode pools against aggregated ones, ``off`` allows only
-        aggregated pools, ``only`` only disaggregated ones.
-    chunk_tokens
-        Token budget of one engine step.
-    arrival_cv
-        Coefficient of variation of inter-arrival times; 1 for Poisson.
-    max_utilization
-        Share of a replica's saturation rate that plans may use.
-    """
-
-    engine: Literal["vllm", "sglang", "trtllm"] = "vllm"
+    engine: Engine = "vllm"
+    """`vllm`, `sglang` or `trtllm`: whose coefficients apply."""
     disaggregation: Literal["auto", "off", "only"] = "auto"
-    chunk_tokens: Annotated[int, Field(ge=128, le=1_000_000)] = 8192
-    prefix_cache_hit_rate: Annotated[float, Field(ge=0, le=0.99, allow_inf_nan=False)] = 0.0
-    max_utilization: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.9
-    arrival_cv: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 1.0
+    """`auto` weighs separate prefill and decode pools against aggregated ones, `off` allows only
+    aggregated pools, `only` only separate ones."""
+    chunk_tokens: Annotated[
+        int, Field(ge=128, le=1_000_000, json_schema_extra={UNIT: "tokens"})
+    ] = 8192
+    """Token budget of one engine step (chunked prefill)."""
+    prefix_cache_hit_rate: Annotated[Fraction, Field(ge=0, le=0.99)] = 0.0
+    """Share of each prompt that the prefix cache already holds. It saves prefill work; no memory is
+    counted as saved."""
+    max_utilization: Annotated[Fraction, Field(gt=0, le=1)] = 0.9
+    """Share of a replica's saturation rate that a plan may use."""
+    arrival_cv: Annotated[Number, Field(ge=0, le=100)] = 1.0
+    """Coefficient of variation of the times between arrivals: 1 for Poisson, above for bursts."""
 
     @field_validator("disaggregation", mode="before")
     @classmethod
@@ -158,17 +194,39 @@ class Serving(_Strict):
         return {False: "off", True: "auto"}.get(value, value) if isinstance(value, bool) else value
 
 
+_CLASSES_OR_TRACE: JsonDict = {
+    "required": ["model"],
+    "oneOf": [
+        {"required": ["classes"], "properties": {"trace": {"type": "null"}}},
+        {"required": ["trace"], "properties": {"trace": {"type": "string"}, "classes": False}},
+    ],
+}
+"""Either is needed; a trace becomes classes before the fields are checked."""
+
+
 class Workload(_Strict):
-    """What is to be served. See the module's page in the documentation for each field."""
+    """What is to be served, how fast, and with which hardware."""
+
+    model_config = ConfigDict(json_schema_extra=_CLASSES_OR_TRACE)
 
     schema_: Literal["minfleet/workload/v1"] = Field(default="minfleet/workload/v1", alias="schema")
+    """Version of this file format."""
     model: ModelReference
+    """A catalogue name (`minfleet catalog list models`), a Hugging Face id (needs the extra
+    `minfleet[hub]` and a network), `{config: ./config.json}`, whose path starts from the
+    workload's folder, or the config itself: `{config: {…}, name: NAME}`."""
     classes: Annotated[list[ClassSpec], Field(min_length=1, max_length=1000)]
+    """One entry for each kind of request; up to 1,000. Left out if `trace` is given."""
     sla: Sla = Sla()
+    """Latency targets of every class."""
     hardware: Hardware = Hardware()
+    """Which offers may be bought, and the limits of the fleet."""
     precision: PrecisionSpec = PrecisionSpec()
+    """Which formats may be used."""
     serving: Serving = Serving()
+    """How the engine is run."""
     trace: str | None = None
+    """A file of requests in place of `classes`: CSV or JSON lines."""
     _folder: Path = PrivateAttr(default_factory=Path)
 
     @model_validator(mode="after")
@@ -293,7 +351,7 @@ def _rank(complaint: Any) -> int:
     return 2 if complaint["type"] in ("model_type", "dict_type", "string_type") else 1
 
 
-_BRANCHES = ("LengthSpec", "float", "str", "constrained-float", "dict[str,str]")
+_BRANCHES = ("LengthSpec", "float", "str", "constrained-float", "dict[str,any]")
 """What pydantic calls the branches of a union; they are no place in a file."""
 
 

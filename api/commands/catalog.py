@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from api.catalog_filters import matching
 from api.catalog_options import CatalogFiles, catalog_options
 from api.errors import MinfleetGroup
 from api.output import Command, json_option, show
 
 if TYPE_CHECKING:
     import datetime as dt
-
-    from data.catalog import Catalog
-    from data.offers import Offer
 
 FILE = click.Path(path_type=Path)
 PRICING = ("on_demand", "spot", "committed")
@@ -48,56 +46,6 @@ def offer_filters(command: Command) -> Command:
     ):
         command = add(command)
     return command
-
-
-def matching(catalog: Catalog, filters: Mapping[str, Any]) -> list[Offer]:
-    """Return the offers within `filters`, cheapest accelerator-hour first."""
-    from data.accelerators import canonical_accelerator
-    from data.errors import InputError
-
-    most = filters["max_price"]
-    if most is not None and not 0 < most < float("inf"):
-        raise InputError(f"--max-price is {most:g}; it must be a number of dollars above 0.")
-    vendors = {a.vendor for a in catalog.accelerators.values()}
-    wanted = {
-        "provider": _known("provider", filters["provider"], catalog.providers),
-        "region": _known("region", filters["region"], catalog.regions),
-        "vendor": _known("vendor", filters["vendor"], vendors),
-        "pricing": set(filters["pricing"]),
-        "accelerator": {
-            canonical_accelerator(name, catalog.accelerators, "--accelerator")
-            for name in filters["accelerator"]
-        },
-    }
-
-    def fits(offer: Offer) -> bool:
-        known = catalog.accelerators.get(offer.accelerator)
-        facts = {
-            "provider": offer.provider,
-            "region": offer.region,
-            "vendor": known.vendor if known else "",
-            "pricing": offer.pricing,
-            "accelerator": offer.accelerator,
-        }
-        if most is not None and offer.price_per_gpu_hour_usd > most:
-            return False
-        return all(facts[name] in names for name, names in wanted.items() if names)
-
-    found = [offer for offer in catalog.offers if fits(offer)]
-    return sorted(found, key=lambda o: (o.price_per_gpu_hour_usd, o.offer_id))
-
-
-def _known(kind: str, given: tuple[str, ...], names: Any) -> set[str]:
-    """Return `given` in the spelling of `names`, whose letter case does not matter."""
-    from data.errors import UnknownNameError
-
-    spelled: dict[str, set[str]] = {}
-    for name in names:
-        spelled.setdefault(name.lower(), set()).add(name)
-    for name in given:
-        if name.lower() not in spelled:
-            raise UnknownNameError(kind, name, sorted(names), f"--{kind}")
-    return {known for name in given for known in spelled[name.lower()]}
 
 
 def day(text: str, option: str) -> dt.date:

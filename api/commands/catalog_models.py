@@ -168,6 +168,11 @@ def check_models() -> list[Finding]:
     return found
 
 
+def model_document(source: ModelSource) -> Document:
+    """Return every figure of a model."""
+    return _document(source, shapes(source))
+
+
 def _document(source: ModelSource, s: Shapes) -> Document:
     return {
         "name": source.name,

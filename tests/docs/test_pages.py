@@ -23,6 +23,7 @@ PAGES = [
     "docs/measurements.md",
     "docs/performance-model.md",
     "docs/plan.md",
+    "docs/schemas.md",
     "docs/simulation.md",
     "docs/workload.md",
 ]
@@ -66,6 +67,13 @@ def test_cli_page_has_every_command_and_option(page, script):
             for option in parameter.opts:
                 if option.startswith("--"):
                     assert option in sections[name]
+
+
+def test_tables_of_fields_are_those_of_the_models(page, script):
+    schemas, marked = script("render_schemas"), script("marked")
+    for name, parts in schemas.pages().items():
+        for part, content in parts.items():
+            assert marked.between(page(name), part) == content, f"{name}: run 'make schemas'"
 
 
 def test_every_example_is_shown_as_it_is(page, root, script):

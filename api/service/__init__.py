@@ -1,0 +1,1 @@
+"""``minfleet serve``: the planner as a REST service."""

@@ -1,0 +1,84 @@
+"""What Prometheus reads at ``/metrics``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+disable_created_metrics()
+
+SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+
+REQUEST_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
+
+GAPS = (0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1)
+
+
+class Metrics:
+    """The figures of one server, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def make(kind: Any, name: str, text: str, labels: tuple[str, ...] = (), **more: Any) -> Any:
+            return kind(f"minfleet_{name}", text, labels, registry=self.registry, **more)
+
+        self.requests = make(Counter, "requests", "HTTP requests.", ("method", "route", "status"))
+        self.request_seconds = make(
+            Histogram,
+            "request_seconds",
+            "Seconds from the first byte of a request to the last of its response.",
+            ("route",),
+            buckets=REQUEST_SECONDS,
+        )
+        self.jobs = make(Counter, "jobs", "Jobs that ended here, by how.", ("kind", "state"))
+        self.job_seconds = make(
+            Histogram, "job_seconds", "Seconds that a worker took.", ("kind",), buckets=SECONDS
+        )
+        self.plans = make(Counter, "plans", "Plans solved here, by status.", ("status",))
+        self.solve_seconds = make(
+            Histogram, "solve_seconds", "Seconds of a plan by stage.", ("stage",), buckets=SECONDS
+        )
+        self.gap = make(Histogram, "plan_gap", "Relative gap that was left open.", buckets=GAPS)
+        self.answered = make(
+            Counter,
+            "answers",
+            "Requests for plans and simulations, by where the answer came from.",
+            ("source",),
+        )
+        self.queue = make(Gauge, "queue_jobs", "Jobs of the store that wait or run.", ("state",))
+        self.workers = make(Gauge, "workers", "Worker processes for jobs.", ("state",))
+        self.worker_deaths = make(Counter, "worker_deaths", "Workers killed or crashed.")
+        self.refusals = make(Counter, "refusals", "Requests refused, by kind.", ("kind",))
+
+    def watch_workers(self, count: int, busy: Callable[[], int]) -> None:
+        """Read the workers whenever somebody looks."""
+        self.workers.labels("busy").set_function(busy)
+        self.workers.labels("idle").set_function(lambda: count - busy())
+
+    def queue_seen(self, counts: Mapping[str, int]) -> None:
+        """Take in how many jobs of the store wait and run."""
+        for state, number in counts.items():
+            self.queue.labels(state).set(number)
+
+    def planned(self, document: Mapping[str, Any]) -> None:
+        """Take in a plan."""
+        self.plans.labels(document["status"]).inc()
+        for stage, seconds in document["search"]["seconds"].items():
+            self.solve_seconds.labels(stage).observe(seconds)
+        gap = document["certificate"]["gap"]
+        if gap is not None:
+            self.gap.observe(gap)
+
+    def text(self) -> bytes:
+        """Return the figures in Prometheus's text format."""
+        return bytes(generate_latest(self.registry))

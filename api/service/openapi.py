@@ -1,0 +1,70 @@
+"""The OpenAPI document: every schema by name, every field with its unit, examples that run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api.schemas.estimate_request import EstimateRequest
+from api.schemas.export import say_units
+from api.schemas.requests import ModelImport, PlanRequest, SimulationRequest
+from api.service.problems import Problem
+from solver.workload import Workload
+
+COMPONENTS = "#/components/schemas/"
+
+REQUESTS: tuple[type[BaseModel], ...] = (
+    Workload,
+    PlanRequest,
+    EstimateRequest,
+    SimulationRequest,
+    ModelImport,
+    Problem,
+)
+"""Models that no route declares, since their bodies are read as JSON or YAML."""
+
+DESCRIPTION = """\
+Finds the cheapest fleet of accelerators that serves an LLM workload within its latency targets,
+and proves that nothing cheaper exists.
+
+Bodies are JSON or YAML. Errors are `application/problem+json` (RFC 9457), one sentence each that
+names the place and the fix; their `type` is stable. A workload that no fleet can serve is an
+answer (200, `status: infeasible`), not an error.
+"""
+
+
+def component(model: type[BaseModel]) -> dict[str, str]:
+    """Return the reference to a model's schema."""
+    return {"$ref": COMPONENTS + model.__name__}
+
+
+PLAN_BODY = {"anyOf": [component(PlanRequest), component(Workload)]}
+
+
+def install(app: FastAPI) -> None:
+    """Let an application describe itself."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _described(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    found = get_openapi(
+        title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
+    )
+    _, requests = models_json_schema(
+        [(model, "validation") for model in REQUESTS], ref_template=COMPONENTS + "{model}"
+    )
+    schemas = found["components"]["schemas"]
+    for name, schema in requests["$defs"].items():
+        schemas.setdefault(name, schema)
+    say_units(schemas.values())
+    return found

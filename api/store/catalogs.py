@@ -1,0 +1,205 @@
+"""Snapshots of the catalogue: added, never changed; and which of them is in force."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from sqlalchemy import Connection, func, select
+
+from api.store.database import Database
+from api.store.records import insert_new, now
+from api.store.tables import catalog_history, catalogs, models
+from data.catalog import Catalog
+
+Kind = Literal["shipped", "imported"]
+
+
+@dataclass(frozen=True)
+class InForce:
+    """A snapshot that came in force.
+
+    Attributes
+    ----------
+    number
+        Counts up; the greatest is in force.
+    """
+
+    number: int
+    catalog_id: str
+    kind: Kind
+    note: str
+    key_id: str | None
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model config as imported; the last one of a name counts."""
+
+    number: int
+    name: str
+    config: dict[str, Any]
+    note: str
+    key_id: str | None
+    created_at: dt.datetime
+
+
+class Catalogs:
+    """Snapshots, their history, and imported models."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._read = lru_cache(maxsize=16)(self._load)
+
+    def adopt_shipped(self) -> InForce:
+        """Bring the shipped catalogue in force unless the user's own is; return what is in force.
+
+        A newer minfleet ships newer prices: they replace the shipped ones of before, but never an
+        import.
+        """
+        shipped = Catalog.load()
+
+        def work(connection: Connection) -> InForce:
+            last = _last(connection)
+            if last is not None and (last.kind != "shipped" or last.catalog_id == shipped.id):
+                return last
+            return _bring_in_force(connection, shipped, "shipped", "ships with minfleet", None)
+
+        return self._database.write(work)
+
+    def in_force(self) -> InForce:
+        """Return what is in force.
+
+        Raises
+        ------
+        LookupError
+            If nothing was ever adopted.
+        """
+        last = self._database.read(_last)
+        if last is None:
+            raise LookupError("no catalogue is in force")
+        return last
+
+    def bring_in_force(self, catalog: Catalog, note: str, key_id: str | None) -> InForce:
+        """Store an imported catalogue and bring it in force."""
+        return self._database.write(
+            lambda connection: _bring_in_force(connection, catalog, "imported", note, key_id)
+        )
+
+    def keep(self, catalog: Catalog) -> None:
+        """Store a snapshot without bringing it in force, so that plans can name it."""
+        self._database.write(lambda connection: keep(connection, catalog))
+
+    def load(self, catalog_id: str) -> Catalog:
+        """Return a snapshot.
+
+        Raises
+        ------
+        LookupError
+            If there is none of that id.
+        """
+        return self._read(catalog_id)
+
+    def history(self, limit: int, before: int | None = None) -> list[InForce]:
+        """Return what was in force, the latest first."""
+        query = select(catalog_history).order_by(catalog_history.c.number.desc()).limit(limit)
+        if before is not None:
+            query = query.where(catalog_history.c.number < before)
+        rows = self._database.read(lambda c: c.execute(query).all())
+        return [InForce(**row._mapping) for row in rows]
+
+    def add_model(
+        self, name: str, config: dict[str, Any], note: str, key_id: str | None
+    ) -> StoredModel:
+        """Store a model config; it counts from now on."""
+
+        def work(connection: Connection) -> StoredModel:
+            last = _model(connection, name)
+            if last is not None and (last.config, last.note) == (config, note):
+                return last
+            connection.execute(
+                models.insert().values(
+                    name=name,
+                    config=json.dumps(config),
+                    note=note,
+                    key_id=key_id,
+                    created_at=now(),
+                )
+            )
+            found = _model(connection, name)
+            assert found is not None
+            return found
+
+        return self._database.write(work)
+
+    def model(self, name: str) -> StoredModel | None:
+        """Return the imported model of a name, as it was imported last."""
+        return self._database.read(lambda connection: _model(connection, name))
+
+    def model_history(self, name: str | None = None) -> list[StoredModel]:
+        """Return every import of a model, or of all models, the latest first."""
+        query = select(models).order_by(models.c.number.desc())
+        if name is not None:
+            query = query.where(models.c.name == name)
+        rows = self._database.read(lambda c: c.execute(query).all())
+        return [_stored_model(row) for row in rows]
+
+    def models(self) -> list[StoredModel]:
+        """Return the imported models that count, by name."""
+        last = select(func.max(models.c.number)).group_by(models.c.name)
+        query = select(models).where(models.c.number.in_(last)).order_by(models.c.name)
+        rows = self._database.read(lambda c: c.execute(query).all())
+        return [_stored_model(row) for row in rows]
+
+    def _load(self, catalog_id: str) -> Catalog:
+        query = select(catalogs.c.document).where(catalogs.c.id == catalog_id)
+        packed = self._database.read(lambda c: c.execute(query).scalar())
+        if packed is None:
+            raise LookupError(catalog_id)
+        return Catalog.from_dict(json.loads(zlib.decompress(packed)), catalog_id)
+
+
+def keep(connection: Connection, catalog: Catalog) -> None:
+    """Store a snapshot within a transaction; nothing happens where it is stored already."""
+    known = select(catalogs.c.id).where(catalogs.c.id == catalog.id)
+    if connection.execute(known).first() is None:
+        packed = zlib.compress(json.dumps(catalog.to_dict()).encode())
+        insert_new(connection, catalogs, id=catalog.id, document=packed, created_at=now())
+
+
+def _last(connection: Connection) -> InForce | None:
+    query = select(catalog_history).order_by(catalog_history.c.number.desc()).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else InForce(**row._mapping)
+
+
+def _bring_in_force(
+    connection: Connection, catalog: Catalog, kind: Kind, note: str, key_id: str | None
+) -> InForce:
+    last = _last(connection)
+    if last is not None and (last.catalog_id, last.kind, last.note) == (catalog.id, kind, note):
+        return last
+    keep(connection, catalog)
+    connection.execute(
+        catalog_history.insert().values(
+            catalog_id=catalog.id, kind=kind, note=note, key_id=key_id, created_at=now()
+        )
+    )
+    found = _last(connection)
+    assert found is not None
+    return found
+
+
+def _model(connection: Connection, name: str) -> StoredModel | None:
+    query = select(models).where(models.c.name == name).order_by(models.c.number.desc()).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else _stored_model(row)
+
+
+def _stored_model(row: Any) -> StoredModel:
+    return StoredModel(**{**row._mapping, "config": json.loads(row.config)})

@@ -1,0 +1,74 @@
+"""The store: its parts over one database, and the schema it is brought to."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from sqlalchemy import text
+
+from api.store.catalogs import Catalogs
+from api.store.database import RETRY_S, Database
+from api.store.jobs import Jobs
+from api.store.keys import Keys
+from api.store.plans import Plans
+from api.store.queue import Queue
+
+
+class Store:
+    """Everything that the service keeps.
+
+    Parameters
+    ----------
+    url
+        See `Database`.
+
+    Raises
+    ------
+    InputError
+        See `Database`.
+    """
+
+    def __init__(self, url: str, *, retry_s: float = RETRY_S) -> None:
+        self.database = Database(url, retry_s=retry_s)
+        self.catalogs = Catalogs(self.database)
+        self.plans = Plans(self.database)
+        self.jobs = Jobs(self.database)
+        self.keys = Keys(self.database)
+
+    def queue(self, owner: str) -> Queue:
+        """Return the queue from the side of one server."""
+        return Queue(self.database, owner)
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; several servers may do so at once.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be reached.
+        """
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(resources.files("api.store") / "migrations"))
+
+        def work(connection: object) -> None:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+        self.database.write(work)
+
+    def check(self) -> None:
+        """Ask the store for an answer.
+
+        Raises
+        ------
+        StoreError
+            If it gives none.
+        """
+        self.database.read(lambda connection: connection.execute(text("SELECT 1")).scalar())
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.database.close()

@@ -1,0 +1,74 @@
+"""Plan documents of every kind, which tests of the pages and of the schemas read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHAT = {"name": "chat", "rate_rps": 4, "isl": 1024, "osl": 128}
+OWN_TARGETS = [
+    {**CHAT, "sla": {"ttft_ms": 1}},
+    {"name": "rag", "rate_rps": 1, "isl": {"mean": 3000, "p95": 6000}, "osl": 200},
+    {**CHAT, "name": "bot", "sla": {"ttft_ms": 2}},
+]
+OFFERS = """\
+offer_id,provider,region,accelerator,gpus_per_node,price_per_node_hour_usd,pricing,stock,network_gbps,observed_at,source
+acme-l40s,acme,eu,l40s,1,0.80,on_demand,1,25,2026-07-01,a quote
+acme-h100,acme,eu,h100_sxm,1,2.50,on_demand,1,50,2026-07-01,a quote
+"""
+
+
+def _workload(**blocks: Any) -> Any:
+    from solver.workload import Workload
+
+    hardware = {"accelerators": ["h100_sxm", "l40s", "t4"], **blocks.pop("hardware", {})}
+    content = {"model": "llama-3.1-8b-instruct", "classes": [CHAT], "hardware": hardware}
+    return Workload.parse({**content, **blocks})
+
+
+@pytest.fixture(scope="session")
+def plan_documents(tmp_path_factory) -> dict[str, dict[str, Any]]:
+    """Plans of every kind: pools of each role, infeasible in every way, measured, simulated."""
+    from data.catalog import Catalog
+    from solver.planner import plan
+    from solver.simulate import LoadOptions
+
+    folder: Path = tmp_path_factory.mktemp("plans")
+    (folder / "measured.csv").write_text("accelerator,class,capacity_rps\nh100_sxm,chat,3\n")
+    (folder / "offers.csv").write_text(OFFERS)
+    everything, few = Catalog.load(), Catalog.load(folder / "offers.csv")
+    measured = folder / "measured.csv"
+    whole, apart = {"disaggregation": "off"}, {"disaggregation": "only"}
+    more = [CHAT, {"name": "rag", "rate_rps": 1}]
+    one = {"accelerators": ["h100_sxm"]}
+    plans = {
+        "aggregated": plan(_workload(), everything),
+        "prefill and decode": plan(_workload(serving=apart), everything),
+        "not explained": plan(
+            _workload(serving=apart), everything, explain=False, second_engine=False
+        ),
+        "budget": plan(_workload(hardware={"max_cost_per_hour_usd": 0.2}), everything),
+        "target": plan(_workload(sla={"ttft_ms": 1}, serving=whole), everything),
+        "targets of classes": plan(_workload(classes=OWN_TARGETS, serving=whole), everything),
+        "memory": plan(
+            _workload(model="llama-3.1-405b-instruct", hardware={"accelerators": ["t4"]}),
+            everything,
+        ),
+        "formats": plan(
+            _workload(precision={"weights": ["fp4"]}, hardware={"accelerators": ["t4"]}),
+            everything,
+        ),
+        "stock": plan(_workload(classes=[{**CHAT, "rate_rps": 400}]), few),
+        "measured": plan(_workload(), everything, measured=measured),
+        "not measured": plan(_workload(classes=more), everything, measured=measured),
+        "simulated": plan(
+            _workload(classes=[{**CHAT, "isl": 40}], hardware=one),
+            everything,
+            explain=False,
+            simulate=LoadOptions(requests=300),
+        ),
+    }
+    return {name: json.loads(p.to_json()) for name, p in plans.items()}
