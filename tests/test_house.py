@@ -91,6 +91,7 @@ def is_override(node: ast.AST) -> bool:
         "resolve_command",
         "convert",
         "parse_args",
+        "handle_exit",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from types import FrameType
 
@@ -23,12 +24,16 @@ KEEP_ALIVE_S = 30
 
 
 class _Server(uvicorn.Server):
-    """Tells the service at once that it is to stop, so that streams end and jobs are finished."""
+    """Tells the service at once that it is to stop, so that streams end and jobs are finished.
+
+    A stop that was asked for is a success: the signal is not raised again at the end.
+    """
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        app = self.config.app
-        app.state.service.begin_stop()  # type: ignore[union-attr]
-        super().handle_exit(sig, frame)
+        self.config.app.state.service.begin_stop()  # type: ignore[union-attr]
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
 
 
 def serve(settings: Settings) -> None:
