@@ -11,13 +11,16 @@
     ├── EngineError           an optimisation engine failed or is missing
     ├── PlanError             a stored plan cannot be read or does not hold
     ├── ServerError           a minfleet server could not be reached, or could not answer
+    │   └── ServerProblem     its answer was a problem document
+    │       └── RequestRefusedError   … that the request itself is wrong; an InputError, too
     └── StoreError            the service's store cannot be reached, or is full
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 
 class MinfleetError(Exception):
@@ -78,6 +81,31 @@ class PlanError(MinfleetError):
 
 class ServerError(MinfleetError):
     """A minfleet server could not be reached, or could not answer for a reason of its own."""
+
+
+class ServerProblem(ServerError):
+    """A server's answer was a problem document (RFC 9457).
+
+    Parameters
+    ----------
+    document
+        The problem, with `type`, `title`, `status` and `detail`.
+    retry_after_s
+        When the server wants to be asked again; None where it does not say.
+    """
+
+    def __init__(self, document: Mapping[str, Any], retry_after_s: float | None = None) -> None:
+        super().__init__(str(document["detail"]))
+        self.document, self.retry_after_s = dict(document), retry_after_s
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return int(self.document["status"])
+
+
+class RequestRefusedError(ServerProblem, InputError):
+    """The request itself is wrong (400, 413 or 422): the place, the fault, the fix."""
 
 
 class StoreError(MinfleetError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from data.errors import PlanError
 from data.offers import HOURS_PER_MONTH
 
 SCHEMA = "minfleet/plan/v1"
@@ -127,6 +128,30 @@ class Plan:
     assumptions: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Plan:
+        """Return the plan that a document holds; `to_dict` gives its fields back.
+
+        Raises
+        ------
+        PlanError
+            If the document is no plan, or a field of a pool is missing.
+        """
+        parts = {"pools": Pool, "purchases": Purchase}
+        known = {f.name for f in fields(cls)}
+        found = {name: value for name, value in document.items() if name in known}
+        try:
+            for name, kind in parts.items():
+                found[name] = tuple(_record(kind, entry) for entry in document[name])
+            for name, value in found.items():
+                if isinstance(value, list):
+                    found[name] = tuple(value)
+            return cls(**found)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise PlanError(
+                f"the plan document is incomplete or damaged ({type(error).__name__}: {error})."
+            ) from None
+
     @property
     def cost_per_month_usd(self) -> float | None:
         """Cost of 730 hours."""
@@ -163,6 +188,12 @@ class Plan:
     def to_json(self) -> str:
         """Return the plan document as JSON text."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+
+def _record(kind: Any, entry: Mapping[str, Any]) -> Any:
+    """Return an entry of a document as the record it was written from."""
+    found = {f.name: entry[f.name] for f in fields(kind)}
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
 
 
 def _plain(item: Pool | Purchase) -> dict[str, Any]:

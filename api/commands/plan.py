@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from api.catalog_options import CatalogFiles, catalog_options
 from api.numbers import FiniteRange
+
+if TYPE_CHECKING:
+    from solver.plan import Plan
 
 EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
 
@@ -63,6 +66,18 @@ EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
     metavar="FILE",
     help="Requests to replay in that simulation: Azure CSV or Mooncake JSONL.",
 )
+@click.option(
+    "--server",
+    metavar="URL",
+    envvar="MINFLEET_SERVER",
+    help="Let a 'minfleet serve' plan; its catalogue counts. Also MINFLEET_SERVER.",
+)
+@click.option(
+    "--api-key",
+    metavar="KEY",
+    envvar="MINFLEET_API_KEY",
+    help="Key for that server; better given as MINFLEET_API_KEY.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan document.")
 @click.option(
     "--out",
@@ -87,6 +102,8 @@ def plan(
     no_second_engine: bool,
     simulate: bool,
     trace: Path | None,
+    server: str | None,
+    api_key: str | None,
     as_json: bool,
     out: Path | None,
     export: Path | None,
@@ -95,20 +112,42 @@ def plan(
 
     WORKLOAD - reads stdin; its relative paths start from the current folder.
     """
-    from api.output_plan import show_plan
     from api.progress import stages
-    from api.read import load_workload, place_of
-    from api.write import check_writable, write_atomically
+    from api.read import load_workload
+    from api.write import check_writable
     from solver.planner import plan as find
     from solver.simulate import LoadOptions
 
     if trace is not None and not simulate:
         raise click.UsageError("--trace is what --simulate replays; give both.")
-    load = LoadOptions(trace=trace) if simulate else False
     wanted = load_workload(workload)
-    catalog = files.load(strict=measured is None)
     if out is not None:
         check_writable(out)
+    if server is not None:
+        if trace is not None or export is not None:
+            raise click.UsageError("--trace and --export work without --server alone.")
+        from api.remote_plan import plan_on
+
+        answer = plan_on(
+            server,
+            api_key,
+            wanted,
+            files,
+            measured=measured,
+            coefficients=coefficients,
+            settings={
+                "gap": gap,
+                "time_limit_s": time_limit_s,
+                "explain": explain,
+                "second_engine": not no_second_engine,
+                "simulate": simulate,
+            },
+            quiet=as_json,
+        )
+        _tell(answer, workload, explain=explain, as_json=as_json, out=out)
+        return
+    load = LoadOptions(trace=trace) if simulate else False
+    catalog = files.load(strict=measured is None)
     if export is not None:
         from api.export import export_program
 
@@ -126,6 +165,22 @@ def plan(
             simulate=load,
             progress=progress,
         )
+    _tell(answer, workload, explain=explain, as_json=as_json, out=out)
+
+
+def _tell(
+    answer: Plan,
+    workload: str,
+    *,
+    explain: Literal["none", "auto", "full"],
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    """Print and write a plan, and end with the status that it asks for."""
+    from api.output_plan import show_plan
+    from api.read import place_of
+    from api.write import write_atomically
+
     if out is not None:
         write_atomically(out, answer.to_json() + "\n")
     if as_json:

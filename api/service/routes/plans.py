@@ -9,11 +9,10 @@ from typing import Annotated, Any, Literal
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
-from api.schemas.base import Document
 from api.schemas.explanation import ExplanationDocument, explanation_of
 from api.schemas.jobs import JobDocument
 from api.schemas.plan import PlanDocument
-from api.schemas.units import unit
+from api.schemas.plan_list import PlanList
 from api.schemas.words import Status
 from api.service.access import Planner, Reader
 from api.service.examples import PLAN_EXAMPLES
@@ -33,36 +32,6 @@ from api.service.service import wish_of
 router = APIRouter(prefix="/v1/plans", tags=["plans"])
 
 PAGE = 50
-
-
-class PlanEntry(Document):
-    """A stored plan without its parts."""
-
-    id: str
-    """Name of the plan."""
-    status: Status
-    """`optimal`, `feasible`, `infeasible` or `unknown`."""
-    model: str
-    """The workload's model."""
-    cost_per_hour_usd: Annotated[float, unit("USD/h", ge=0)] | None
-    """Cost of all nodes; null without a fleet."""
-    gpus: Annotated[int, unit("accelerators", ge=0)]
-    """Accelerators bought."""
-    workload_id: str
-    """Hash of the workload: equal workloads have equal ones."""
-    catalog_id: str
-    """Snapshot of the catalogue that it was planned over."""
-    created_at: dt.datetime
-    """When it was made."""
-
-
-class PlanList(Document):
-    """Plans, the latest first."""
-
-    plans: list[PlanEntry]
-    """The plans."""
-    next: str | None
-    """Path of the next page; null on the last."""
 
 
 @router.post(
