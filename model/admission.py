@@ -120,9 +120,10 @@ def admissible_each(jobs: Sequence[Job]) -> list[Operation]:
 
 @dataclass(frozen=True)
 class _Cells:
-    """The feasible (replica, class) pairs of one job."""
+    """The feasible (replica, class) pairs of one job, and by how much they miss limits idle."""
 
     idle: Operation
+    missed: Floats
     row: NDArray[np.intp]
     column: NDArray[np.intp]
     replicas: Replicas
@@ -133,12 +134,14 @@ class _Cells:
 def _cells(job: Job, *, prefill_only: bool) -> _Cells:
     """Find the pairs whose idle replica keeps every limit."""
     everywhere = one_each(job.classes, job.role)
-    station = prepare(job.replicas.column(), everywhere, prefill_only=prefill_only)
+    station = prepare(job.replicas.column, everywhere, prefill_only=prefill_only)
     idle = at_fraction(station, np.full(job.shape, IDLE))
     limits = broadcast(job.limits, job.shape)
-    row, column = np.nonzero(excess(idle, limits) <= 0)
+    missed = excess(idle, limits)
+    row, column = np.nonzero(missed <= 0)
     return _Cells(
         idle=idle,
+        missed=missed[row, column],
         row=row,
         column=column,
         replicas=job.replicas.take(row),
@@ -156,7 +159,7 @@ def _search(jobs: Sequence[Job], *, prefill_only: bool) -> list[Operation]:
         prefill_only=prefill_only,
     )
     limits = join_limits([p.limits for p in parts])
-    load = largest_load(station, limits)
+    load = largest_load(station, limits, idle=np.concatenate([p.missed for p in parts]))
     found = at_fraction(station, load)
     served = np.where(load >= LEAST_LOAD, found.rate_rps, 0.0)
     answers, begin = [], 0
@@ -246,7 +249,7 @@ def _at_strictest(job: TierJob) -> Operation:
     if all(c.percentile == s.percentile for c, s in zip(job.classes, strict, strict=True)):
         return job.alone
     prefill_only = job.role == "prefill"
-    station = prepare(job.replicas.column(), one_each(strict, job.role), prefill_only=prefill_only)
+    station = prepare(job.replicas.column, one_each(strict, job.role), prefill_only=prefill_only)
     return operate(station, job.alone.load, job.alone.rate_rps)
 
 
@@ -266,7 +269,7 @@ def _promise(
     shape = alone.rate_rps.shape
     limits = broadcast(limits, shape)
     t = one_each(classes, "aggregated")
-    steps = prefill_steps(replicas.column(2), t.isl_tail - t.cached)[..., 0] + 1
+    steps = prefill_steps(replicas.column.column, t.isl_tail - t.cached)[..., 0] + 1
     tokens = steps + decode_tokens(t)[..., 0]
     tail, mean = alone.tpot_tail_s[..., 0], alone.tpot_s
     to_first = np.maximum(limits.ttft_s - alone.ttft_tail_s[..., 0], 0.0)

@@ -16,6 +16,9 @@ MAX_STEPS = 100
 KEPT_SHARE = 0.8
 """Finished functions are set aside once fewer than this share is unfinished."""
 
+FEW = 256
+"""Fewer finished functions than this are not: evaluating them costs less than sorting them out."""
+
 
 @dataclass
 class _Brackets:
@@ -63,7 +66,8 @@ class _Brackets:
                 (self.before - self.newest) / width * f1 / (f3 - f1) * f2 / (f3 - f2)
             )
         step = np.where(smooth & np.isfinite(step), step, 0.5)
-        self.step = np.clip(step, np.minimum(least, 0.5), np.maximum(1 - least, 0.5))
+        step = np.maximum(step, np.minimum(least, 0.5))
+        self.step = np.minimum(step, np.maximum(1 - least, 0.5))
         return np.asarray((least > 0.5) | (f1 == 0))
 
 
@@ -100,9 +104,10 @@ def last_not_positive(
         good = np.where(state.f_newest <= 0, state.newest, state.opposite)
         answer[which[unfinished]] = good[unfinished]
         unfinished &= ~narrow
-        if not unfinished.any():
+        left = np.count_nonzero(unfinished)
+        if not left:
             break
-        if unfinished.mean() < KEPT_SHARE:
+        if left < KEPT_SHARE * len(which) and len(which) - left >= FEW:
             which, state = which[unfinished], state.take(unfinished)
             unfinished = np.ones(len(which), dtype=bool)
     return answer

@@ -57,7 +57,7 @@ def with_caps(
     index, cap, replicas
         For each combination kept: the position in `base`, the cap, and the replica.
     """
-    rc = base.column()
+    rc = base.column
     tokens = np.array([c.isl.mean + c.osl.mean for c in classes])
     need = kv_reserved_bytes(rc, tokens)
     most = np.floor(np.maximum(base.kv_budget_bytes, 0.0)[:, None] / need).max(axis=1)

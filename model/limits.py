@@ -79,16 +79,21 @@ def excess(o: Operation, limits: Limits) -> Floats:
     queue has no steady state.
     """
     with np.errstate(invalid="ignore"):
-        worst = np.maximum.reduce(
-            [
-                o.ttft_tail_s[..., 0] / limits.ttft_s,
-                o.tpot_tail_s[..., 0] / limits.tpot_s,
-                o.e2e_tail_s[..., 0] / limits.e2e_s,
-                o.wait_tail_s[..., 0] / limits.wait_s,
-                o.tpot_s / limits.mean_tpot_s,
-                o.utilization / limits.utilization,
-            ]
+        return _tamed(
+            o,
+            o.ttft_tail_s[..., 0] / limits.ttft_s,
+            o.tpot_tail_s[..., 0] / limits.tpot_s,
+            o.e2e_tail_s[..., 0] / limits.e2e_s,
+            o.wait_tail_s[..., 0] / limits.wait_s,
+            o.tpot_s / limits.mean_tpot_s,
+            o.utilization / limits.utilization,
         )
+
+
+def _tamed(o: Operation, worst: Floats, *ratios: Floats) -> Floats:
+    """Return the largest ratio, less one; at most 4, and 4 where a ratio or a slot is missing."""
+    for ratio in ratios:
+        worst = np.maximum(worst, ratio)
     worst = np.where(np.isnan(worst) | (o.slots < 1), np.inf, worst)
     return np.asarray(np.minimum(worst - 1, 4.0), dtype=float)
 
@@ -96,13 +101,10 @@ def excess(o: Operation, limits: Limits) -> Floats:
 def mix_excess(o: Operation, limits: Limits) -> Floats:
     """`excess` of mixes whose classes run over the last axis of `limits`."""
     with np.errstate(invalid="ignore"):
-        worst = np.maximum.reduce(
-            [
-                (o.ttft_tail_s / limits.ttft_s).max(axis=-1),
-                (o.tpot_tail_s / limits.tpot_s).max(axis=-1),
-                (o.e2e_tail_s / limits.e2e_s).max(axis=-1),
-                o.utilization / limits.utilization,
-            ]
+        return _tamed(
+            o,
+            (o.ttft_tail_s / limits.ttft_s).max(axis=-1),
+            (o.tpot_tail_s / limits.tpot_s).max(axis=-1),
+            (o.e2e_tail_s / limits.e2e_s).max(axis=-1),
+            o.utilization / limits.utilization,
         )
-    worst = np.where(np.isnan(worst) | (o.slots < 1), np.inf, worst)
-    return np.asarray(np.minimum(worst - 1, 4.0), dtype=float)

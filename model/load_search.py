@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.bracketing import last_not_positive
 from model.limits import Limits, excess, take
-from model.service import Operation, operate
+from model.service import Operation, operate, rate_at
 from model.station import Station
 
 Floats = NDArray[np.float64]
@@ -40,6 +40,7 @@ def largest_load(
     limits: Limits,
     measure: Callable[[Operation, Limits], Floats] = excess,
     precision: float = PRECISION,
+    idle: Floats | None = None,
 ) -> Floats:
     """Return the largest feasible fraction of load of stations that are feasible when idle.
 
@@ -51,6 +52,8 @@ def largest_load(
         By how much limits are missed: `excess` of single classes, or `mix_excess`.
     precision
         Width of the final bracket, relative to the load.
+    idle
+        What `measure` gives for the idle stations, where it is known.
     """
     answer = np.ones(station.slots.shape)
     missed = measure(at_fraction(station, answer), limits)
@@ -64,9 +67,8 @@ def largest_load(
         some = part.take(index[which])
         return measure(at_fraction(some.station, load), some.limits)
 
-    answer[index] = last_not_positive(
-        miss, low, miss(low, np.arange(len(index))), answer[index], missed[index], precision
-    )
+    at_low = miss(low, np.arange(len(index))) if idle is None else idle[index]
+    answer[index] = last_not_positive(miss, low, at_low, answer[index], missed[index], precision)
     return answer
 
 
@@ -92,14 +94,12 @@ def load_at(station: Station, rate: Floats, start: Floats) -> Operation:
         return operate(station, 0.0, rate)
     top = np.log(np.maximum(station.slots, 1.0))
     x = np.minimum(np.log(start), top)
-    o = operate(station, np.exp(x))
-    miss = np.log(o.rate_rps / rate)
+    miss = np.log(rate_at(station, np.exp(x)) / rate)
     slope = np.ones_like(x)
     for _ in range(_SECANT_STEPS):
         nearer = np.minimum(x - miss / slope, top)
-        o = operate(station, np.exp(nearer))
-        now = np.log(o.rate_rps / rate)
+        now = np.log(rate_at(station, np.exp(nearer)) / rate)
         change = np.where(nearer == x, 1.0, nearer - x)
         slope = np.where(nearer == x, slope, np.clip((now - miss) / change, 0.05, 1.0))
         x, miss = nearer, now
-    return o
+    return operate(station, np.exp(x))

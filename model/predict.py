@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,11 @@ from data.coefficients import OUTSIDE_BAND, CoefficientTable
 from model.architecture import Architecture
 from model.bracketing import last_not_positive
 from model.replicas import Replicas, build_replicas
-from model.service import Operation, operate
+from model.service import Operation, operate, rate_at
 from model.shape import Shape
 from model.station import Station, prepare
 from model.step_time import StepTerms, decode_terms
-from model.traffic import RequestClass, Traffic, traffic_of
+from model.traffic import RequestClass, Traffic, joined, traffic_of
 from model.transfer import handover_s
 
 PERCENTILES = (50, 90, 95, 99)
@@ -44,13 +45,23 @@ class Deployment:
 
     def replicas(self) -> Replicas:
         """Return the replica as arrays of length one."""
-        return build_replicas(
-            self.architecture,
-            [self.shape],
-            engine=self.engine,
-            coefficients=self.coefficients,
-            chunk_tokens=self.chunk_tokens,
+        return _replica(
+            self.architecture, self.shape, self.engine, self.coefficients, self.chunk_tokens
         )
+
+
+@lru_cache(maxsize=256)
+def _replica(
+    architecture: Architecture,
+    shape: Shape,
+    engine: str,
+    coefficients: CoefficientTable,
+    chunk_tokens: int,
+) -> Replicas:
+    """Return one replica as arrays of length one; remembered, since no load changes it."""
+    return build_replicas(
+        architecture, [shape], engine=engine, coefficients=coefficients, chunk_tokens=chunk_tokens
+    )
 
 
 @dataclass(frozen=True)
@@ -122,8 +133,13 @@ def predict(
     share = np.asarray(rates_rps, dtype=float)[None, :] / total
     own = _row(traffic_of(classes, share, role=deployment.role))
     station = prepare(r, own, prefill_only=deployment.role == "prefill")
-    load = np.array([_load_at(station, total)])
-    at_own = operate(station, load, total)
+    load = _load_at(station, total)
+    mixes = [own] + [
+        _row(traffic_of(classes, share, role=deployment.role, percentile=p)) for p in PERCENTILES
+    ]
+    alike = replace(station.take(np.zeros(len(mixes), dtype=np.intp)), traffic=joined(mixes))
+    at_all = operate(alike, np.full(len(mixes), load), total)
+    at_own, *at_percentiles = (at_all.take(slice(i, i + 1)) for i in range(len(mixes)))
     travel = np.zeros(len(classes))
     if deployment.role != "aggregated":
         travel = handover_s(r, classes, np.array([deployment.network_bytes_per_s]))[0]
@@ -131,9 +147,7 @@ def predict(
     spread: dict[str, dict[str, dict[str, float]]] = {
         c.name: {"ttft_ms": {}, "tpot_ms": {}, "e2e_ms": {}} for c in classes
     }
-    for p in PERCENTILES:
-        t = _row(traffic_of(classes, share, role=deployment.role, percentile=p))
-        o = operate(replace(station, traffic=t), load, total)
+    for p, o in zip(PERCENTILES, at_percentiles, strict=True):
         ttft[f"p{p}"] = _ms(float(np.max(o.ttft_tail_s[0] + travel)))
         tpot[f"p{p}"] = _ms(float(np.max(_tpot_tail_s(classes, o))))
         for name, figures in _per_class(classes, o, travel).items():
@@ -192,7 +206,7 @@ def _load_at(station: Station, rate: float) -> float:
     top = np.array([max(float(station.slots[0]), 1.0)])
 
     def beyond(b: NDArray[np.float64], which: NDArray[np.intp]) -> NDArray[np.float64]:
-        return operate(station, b).rate_rps - rate
+        return rate_at(station, b) - rate
 
     over = beyond(top, np.zeros(1, dtype=np.intp))
     if over[0] <= 0:

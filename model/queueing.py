@@ -10,6 +10,7 @@ closed form.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,7 +26,7 @@ class Wait:
     probability: Floats
     scale_s: Floats
 
-    @property
+    @cached_property
     def mean_s(self) -> Floats:
         """Mean wait (seconds)."""
         return np.asarray(self.probability * self.scale_s, dtype=float)
@@ -138,7 +139,7 @@ _TINY = 1e-12
 def _ninth(mean: Floats, variance: Floats) -> Floats:
     """Variance of the cube root of a gamma variable of mean 1: a ninth of its scv."""
     scv = np.asarray(variance, dtype=float) / np.maximum(mean, _TINY) ** 2
-    return np.asarray(np.clip(scv / 9, _TINY, 1 / _TINY), dtype=float)
+    return np.asarray(np.minimum(np.maximum(scv / 9, _TINY), 1 / _TINY), dtype=float)
 
 
 def averaging_factor(life: ArrayLike, relaxation_rate: ArrayLike) -> Floats:

@@ -31,6 +31,10 @@ _SYNONYMS = {
 }
 
 
+LARGEST = {"num_hidden_layers": 10_000, "hidden_size": 1e7, "vocab_size": 1e8}
+"""More than any model has, or will for long; figures beyond it are damaged."""
+
+
 class _Config:
     """The language part of a config, with the field's synonyms folded together."""
 
@@ -51,12 +55,21 @@ class _Config:
         value = self.get(key, default)
         if isinstance(value, (list, tuple)):
             value = value[0] if value and all(v == value[0] for v in value) else None
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e9:
+        usable = isinstance(value, (int, float)) and not isinstance(value, bool)
+        most = LARGEST.get(key, 1e9)
+        if not usable or not 0 <= value <= most or value != int(value):
             raise InputError(
                 f"{self.name}: its config gives no usable {key!r} "
                 f"({value!r}); minfleet cannot derive its shapes."
             )
         return int(value)
+
+    def layers(self, key: str) -> set[int]:
+        """Return the layers that a list names; none where it is left out."""
+        value = self.get(key, [])
+        if not isinstance(value, list) or not all(type(v) is int for v in value):
+            raise InputError(f"{self.name}: its config gives no usable {key!r} ({value!r}).")
+        return set(value)
 
 
 def read_architecture(source: ModelSource) -> Architecture:
@@ -88,7 +101,11 @@ def read_architecture(source: ModelSource) -> Architecture:
         LayerGroup(count, _attention(c, kind), _mlp(c, is_sparse))
         for (kind, is_sparse), count in Counter(zip(kinds, sparse, strict=True)).items()
     )
-    if not all(g.attention.kv_shards for g in groups):
+    caches = [
+        (g.attention.kv_shards, g.attention.kv_elements + g.attention.state_elements)
+        for g in groups
+    ]
+    if not all(shards and elements for shards, elements in caches):
         raise InputError(f"{c.name}: its config gives a layer no key-value or state heads.")
     tied = c.get("tie_word_embeddings")
     if tied is None:
@@ -159,12 +176,12 @@ def _sparse_layers(c: _Config, layers: int) -> list[bool]:
         every, offset = c.number("expert_layer_period"), c.number("expert_layer_offset", 0)
         return [i % every == offset for i in range(layers)]
     if c.get("moe_layers"):
-        listed = set(c.get("moe_layers"))
+        listed = c.layers("moe_layers")
         return [i in listed for i in range(layers)]
     step = c.number("interleave_moe_layer_step", c.number("decoder_sparse_step", 1)) or 1
     step = max(step, c.number("moe_layer_freq", 1))
     dense_first = c.number("first_k_dense_replace", 0)
-    dense = set(c.get("mlp_only_layers") or ())
+    dense = c.layers("mlp_only_layers")
     return [i >= dense_first and i not in dense and (i + 1) % step == 0 for i in range(layers)]
 
 

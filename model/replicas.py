@@ -8,7 +8,7 @@ length one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -166,23 +166,43 @@ class Replicas:
         """Time to stream all routed experts (seconds)."""
         return self.read_expert_bytes / self.expert_bandwidth * self.pipeline_loss
 
-    def map(self, change: object) -> Replicas:
-        """Return a copy whose arrays are ``change(array)``, e.g. a reshape or a selection."""
-        assert callable(change)
-        changed = {
-            f.name: change(v)
-            for f in fields(self)
-            if isinstance(v := getattr(self, f.name), np.ndarray)
-        }
-        return replace(self, **changed)
+    @cached_property
+    def bare_step_s(self) -> Floats:
+        """Time of a step beside its matrix products, without any sequence (seconds)."""
+        return self.step_s + self.layer_s + self.collective_latency_s + self.hop_s
 
-    def take(self, index: object) -> Replicas:
+    @cached_property
+    def waiting_step_s(self) -> Floats:
+        """The bare step that prompts pay for where decoding waits for them, else 0 (seconds)."""
+        return (1 - self.mixed) * self.bare_step_s
+
+    @cached_property
+    def launch_beyond_s(self) -> Floats:
+        """What launching a step with prompts takes beyond the overhead of its layers (seconds)."""
+        return self.launch_s - self.layer_s
+
+    def map(self, change: Callable[[Floats], Floats]) -> Replicas:
+        """Return a copy whose arrays are ``change(array)``, e.g. a reshape or a selection."""
+        known = self.__dict__
+        changed: dict[str, Any] = {name: change(known[name]) for name in _ARRAYS}
+        changed.update({name: known[name] for name in _SCALARS})
+        return Replicas(**changed)
+
+    def take(self, index: Any) -> Replicas:
         """Return the configurations at `index` (any NumPy index)."""
         return self.map(lambda a: a[index])
 
-    def column(self, extra_axes: int = 1) -> Replicas:
-        """Return the arrays with `extra_axes` trailing axes of length one, to broadcast."""
-        return self.map(lambda a: a.reshape(a.shape + (1,) * extra_axes))
+    @cached_property
+    def column(self) -> Replicas:
+        """The arrays with a trailing axis of length one, to broadcast over classes."""
+        return self.map(lambda a: a[..., None])
+
+
+_SCALARS = ("experts", "top_k", "window_tokens")
+"""Properties of the model among the fields of `Replicas`."""
+
+_ARRAYS = tuple(f.name for f in fields(Replicas) if f.name not in _SCALARS)
+"""The other fields, one element a configuration."""
 
 
 def build_replicas(
@@ -403,8 +423,6 @@ def joined(parts: Sequence[Replicas]) -> Replicas:
     if len(parts) == 1:
         return parts[0]
     arrays: dict[str, Any] = {
-        f.name: np.concatenate([getattr(p, f.name) for p in parts])
-        for f in fields(Replicas)
-        if isinstance(getattr(parts[0], f.name), np.ndarray)
+        name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS
     }
     return replace(parts[0], **arrays)

@@ -23,9 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model.queueing import Wait, deviations_above, no_wait, single_server_wait, slot_wait
-from model.replicas import Replicas
-from model.station import PrefillLoad, Station, mean, prefill_load
-from model.step_time import prefill_fixed_s, prefill_gemm_s, prefill_steps
+from model.station import PrefillLoad, Prompts, Station, mean, prefill_load
 from model.variability import AtWork, batch_of, combined, stalls_of, tpot_excess_s
 
 Floats = NDArray[np.float64]
@@ -78,6 +76,41 @@ class Operation:
         return Operation(**{k: v[index] for k, v in vars(self).items()})
 
 
+@dataclass(frozen=True)
+class _Flow:
+    """Requests through a replica: `seen` sequences share a step with a request, itself included."""
+
+    load: Floats
+    seen: Floats
+    step_s: Floats
+    prefill: PrefillLoad
+    work_s: Floats
+    rate_rps: Floats
+
+
+def _flow(station: Station, load: ArrayLike, rate_rps: ArrayLike) -> _Flow:
+    """Return the flow of requests at a load; the arguments are those of `operate`."""
+    room = station.slots
+    if station.prefill_only:
+        b = seen = np.zeros_like(room)
+    else:
+        b = np.asarray(load, dtype=float)
+        seen = np.minimum(b + 1, station.room)
+    step = station.step.seconds(seen)
+    prefill = prefill_load(station, b, seen, step)
+    work = mean(station.traffic, prefill.work_s)
+    if station.prefill_only:
+        rate = np.broadcast_to(np.asarray(rate_rps, dtype=float), room.shape)
+    else:
+        rate = b / (station.decode_tokens * step + b * work)
+    return _Flow(b, seen, step, prefill, work, rate)
+
+
+def rate_at(station: Station, load: ArrayLike) -> Floats:
+    """Return the requests/s that replicas serve under load, as `operate` gives them."""
+    return _flow(station, load, 0.0).rate_rps
+
+
 def operate(station: Station, load: ArrayLike, rate_rps: ArrayLike = 0.0) -> Operation:
     """Return the figures of replicas under load.
 
@@ -90,44 +123,34 @@ def operate(station: Station, load: ArrayLike, rate_rps: ArrayLike = 0.0) -> Ope
         Request rate of prefill pools, for which b is 0; ignored by the others.
     """
     r, rc, t, room = station.replicas, station.per_class, station.traffic, station.slots
-    if station.prefill_only:
-        rate = np.broadcast_to(np.asarray(rate_rps, dtype=float), room.shape)
-        b = seen = np.zeros_like(room)
-    else:
-        b = np.asarray(load, dtype=float)
-        seen = np.minimum(b + 1, np.maximum(room, 1.0))
-    step = station.step.seconds(seen)
-    prefill = prefill_load(station, b, seen, step)
-    work = mean(t, prefill.work_s)
-    if not station.prefill_only:
-        rate = b / (station.decode_tokens * step + b * work)
-    busy = np.minimum(rate * work, 1 - 1e-9)
-    arrivals = station.arrival_scv
+    flow = _flow(station, load, rate_rps)
+    b, step, prefill, rate = flow.load, flow.step_s, flow.prefill, flow.rate_rps
     mean_service = mean(t, prefill.service_s)
-    second = mean(t, prefill.service_s**2 * (1 + t.isl_scv))
-    queue = single_server_wait(rate, mean_service, second, arrivals)
-    own = _own_prefill_s(rc, t.isl, t.cached, prefill.added_s * prefill.sharing, step)
+    second = mean(t, prefill.service_s**2 * station.square)
+    queue = single_server_wait(rate, mean_service, second, station.arrival_scv)
+    own = station.chunks.seconds(prefill.added_s * prefill.sharing, step)
     handled = np.where(t.isl > t.cached, rc.request_s, 0.0)
     if station.prefill_only:
         slot = no_wait(room)
         tpot, tpot_excess = step, np.zeros(1)
     else:
-        at = AtWork(b, rate, step, busy)
+        busy = np.minimum(rate * flow.work_s, 1 - 1e-9)
+        at = AtWork(b, flow.seen, rate, step, busy)
         batch = batch_of(station, at)
         stalls = stalls_of(station, prefill, at, queue, own)
         tpot = step + mean(t, stalls.mean_s) / station.decode_tokens
         tpot_excess = tpot_excess_s(station, at, batch, stalls)
         jointly = rate**2 * mean(t, stalls.variance)
         slot = _slot_wait(station, batch.variance + jointly, b, rate, step)
-    own_excess = _longer_prompt_s(station, prefill, step, seen)
     running = 1 - np.exp(-b) * (1 - np.minimum(rate * mean(t, own), 1.0))
     residual = 0.5 * (step if station.prefill_only else tpot) * running
     wait = slot.mean_s + queue.mean_s + residual
     ttft = wait[..., None] + own + handled
 
     spreads = (queue.excess_s(t.tail), slot.excess_s(t.tail), residual[..., None] * _side(t.z))
-    wait_excess = combined(*spreads)
-    ttft_excess = combined(*spreads, own_excess)
+    wait_excess = ttft_excess = combined(*spreads)
+    if station.longest is not None:
+        ttft_excess = combined(*spreads, _longer_prompt_s(station, station.longest, prefill, step))
     after_first = 0.0 if station.prefill_only else np.maximum(t.osl - 1, 0.0)
     longer = 0.0 if station.prefill_only else t.osl_tail - t.osl
     lasting = after_first * tpot[..., None]
@@ -164,38 +187,16 @@ def _slot_wait(station: Station, variance: Floats, b: Floats, rate: Floats, step
     ends = station.life_scv + alike / (1 + LIVES_OF_A_WAIT * lives)
     spare = deviations_above(b, variance, station.slots)
     variability = (station.arrival_scv + ends) / 2
-    taken = np.minimum(b / np.maximum(station.slots, 1.0), 1.0)
+    taken = np.minimum(b / station.room, 1.0)
     return slot_wait(rate, station.saturation_rps, taken, spare, variability)
 
 
-def _own_prefill_s(
-    rc: Replicas, prompt: Floats, cached: Floats, work: Floats, step: Floats
-) -> Floats:
-    """Time from the first prefill step of a prompt to its first token.
-
-    The steps decode as well where the engine mixes both; a prompt that came with its cache waits
-    for one step of the others.
-    Chunks follow each other through the pipeline: n chunks over `pp` stages take
-    (n + pp − 1)/(n·pp) of the work of one stage after another.
-    """
-    n = prefill_steps(rc, prompt - cached)
-    beside = np.where(prompt > cached, rc.mixed, 1.0) * n * step[..., None]
-    return np.asarray(beside + work * (n + rc.pp - 1) / (n * rc.pp), dtype=float)
-
-
 def _longer_prompt_s(
-    station: Station, prefill: PrefillLoad, step: Floats, decoding: Floats
+    station: Station, longest: Prompts, prefill: PrefillLoad, step: Floats
 ) -> Floats:
     """How much longer than the mean a prompt takes that is as long as the percentile's."""
-    rc, t = station.per_class, station.traffic
-    if np.all(t.isl_tail == t.isl):
-        return np.zeros(1)
-    cached = t.cached * t.isl_tail / t.isl
-    new = np.maximum(t.isl_tail - cached, 0.0)
-    added = prefill_gemm_s(rc, new, decoding[..., None], prefill.sharing)
-    added = added + prefill_fixed_s(rc, t.isl_tail, cached)
-    tail = _own_prefill_s(rc, t.isl_tail, cached, added, step)
-    return tail - _own_prefill_s(rc, t.isl, t.cached, prefill.added_s, step)
+    added = prefill.steps.gemm_s(longest.new, prefill.sharing) + longest.fixed_s
+    return longest.chunks.seconds(added, step) - station.chunks.seconds(prefill.added_s, step)
 
 
 def _side(z: Floats) -> Floats:

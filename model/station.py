@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,10 +14,13 @@ from model.replicas import Replicas
 from model.replicas import joined as join_replicas
 from model.step_time import (
     DecodeStep,
+    PromptSteps,
     decode_step,
     prefill_budget,
     prefill_fixed_s,
-    prefill_gemm_s,
+    prefill_steps,
+    prompt_steps,
+    spread,
 )
 from model.traffic import Traffic
 from model.traffic import joined as join_traffic
@@ -59,13 +63,13 @@ def slots(r: Replicas, t: Traffic) -> Floats:
     B·m + z·s·√B bytes (mean m, deviation s), solved for B; the batch cap bounds it. Equal
     lengths hold a whole number; random ones a number that varies, whose level B is.
     """
-    rc = r.column()
+    rc = r.column
     tokens = np.maximum(t.isl + t.osl, _context(t))
     need = kv_reserved_bytes(rc, tokens)
     budget = np.maximum(r.kv_budget_bytes, 0.0)
     each = by_time(t, need)
-    spread = (t.isl**2 * t.isl_scv + t.osl**2 * t.osl_scv) / tokens**2
-    second = by_time(t, need**2 * (1 + spread))
+    scv = (t.isl**2 * t.isl_scv + t.osl**2 * t.osl_scv) / tokens**2
+    second = by_time(t, need**2 * (1 + scv))
     deviation = np.sqrt(np.maximum(second - each**2, 0.0))
     z = np.max(np.broadcast_to(t.z, np.shape(t.share)), axis=-1)
     half = z * deviation / (2 * each)
@@ -79,6 +83,54 @@ def slots(r: Replicas, t: Traffic) -> Floats:
 def _context(t: Traffic) -> Floats:
     """Mean context of a sequence found decoding: long outputs are found more often."""
     return t.isl + t.osl * (1 + t.osl_scv) / 2
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """The chunks that prompts are cut into, one a step.
+
+    Attributes
+    ----------
+    beside
+        Steps of decoding that a prompt sees on its way: those of its chunks where the engine mixes
+        both; one of the others if it came with its cache.
+    through, each
+        n chunks over `pp` stages take (n + pp − 1)/(n·pp) of the work of one stage after another:
+        numerator and denominator.
+    """
+
+    beside: Floats
+    through: Floats
+    each: Floats
+
+    @classmethod
+    def of(cls, r: Replicas, prompt: Floats, cached: Floats) -> Chunks:
+        """Return the chunks of prompts, `cached` of their tokens already there."""
+        n = prefill_steps(r, prompt - cached)
+        return cls(np.where(prompt > cached, r.mixed, 1.0) * n, n + r.pp - 1, n * r.pp)
+
+    def seconds(self, work: Floats, step: Floats) -> Floats:
+        """Return the time from the first prefill step of a prompt to its first token (seconds).
+
+        Parameters
+        ----------
+        work
+            Time that its prefill takes, one stage after another; shape (..., classes).
+        step
+            Time of a decode step; shape (...,).
+        """
+        return np.asarray(
+            self.beside * step[..., None] + work * self.through / self.each, dtype=float
+        )
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts of one length a class: tokens to prefill, time that no load changes, chunks."""
+
+    new: Floats
+    fixed_s: Floats
+    chunks: Chunks
 
 
 @dataclass(frozen=True)
@@ -121,17 +173,80 @@ class Station:
     saturation_rps: Floats
     full_work_s: Floats
 
+    @cached_property
+    def room(self) -> Floats:
+        """Slots, at least one."""
+        return np.maximum(self.slots, 1.0)
+
+    @cached_property
+    def new(self) -> Floats:
+        """Prompt tokens that the prefix cache does not hold, shape (..., classes)."""
+        return self.traffic.isl - self.traffic.cached
+
+    @cached_property
+    def prefills(self) -> bool:
+        """Whether some prompt is not wholly cached."""
+        return bool(self.new.any())
+
+    @cached_property
+    def tokens(self) -> Floats:
+        """Tokens a request of each class decodes after its first, shape (..., classes)."""
+        return decode_tokens(self.traffic)
+
+    @cached_property
+    def square(self) -> Floats:
+        """Mean square of a prompt's length over the square of the mean, shape (..., classes)."""
+        return 1 + self.traffic.isl_scv
+
+    @cached_property
+    def chunks(self) -> Chunks:
+        """The chunks of a prompt of mean length."""
+        return Chunks.of(self.per_class, self.traffic.isl, self.traffic.cached)
+
+    @cached_property
+    def longest(self) -> Prompts | None:
+        """Prompts as long as at the class's percentile; None where all are of one length."""
+        t, rc = self.traffic, self.per_class
+        if np.all(t.isl_tail == t.isl):
+            return None
+        cached = t.cached * t.isl_tail / t.isl
+        return Prompts(
+            new=np.maximum(t.isl_tail - cached, 0.0),
+            fixed_s=prefill_fixed_s(rc, t.isl_tail, cached),
+            chunks=Chunks.of(rc, t.isl_tail, cached),
+        )
+
+    @cached_property
+    def full_step_s(self) -> Floats:
+        """Decode step while every slot is taken, shape (..., 1)."""
+        return self.class_step.seconds(self.room[..., None])
+
+    @cached_property
+    def alone_share(self) -> Floats:
+        """Share of the prompt tokens of a step without decoding that a prompt's own new ones are.
+
+        May exceed 1; shape (..., classes).
+        """
+        return np.maximum(self.new, 1e-9) / prefill_budget(self.per_class, 0.0)
+
+    @cached_property
+    def turnover_s(self) -> Floats:
+        """What the prompts of one turnover of the batch add to steps, at the class's percentile."""
+        t, room = self.traffic, self.room[..., None]
+        requests = room + t.z * np.sqrt(room * (t.isl_scv + t.osl_scv))
+        return np.asarray(requests * self.full_work_s[..., None], dtype=float)
+
     def take(self, index: NDArray[np.intp]) -> Station:
         """Return the stations at `index` (arrays of shape (cells,), mixes (cells, classes))."""
         r = self.replicas.take(index)
         step = self.step.map(lambda a: a[index], r)
         return Station(
             replicas=r,
-            per_class=r.column(),
+            per_class=r.column,
             traffic=self.traffic.take(index),
             prefill_only=self.prefill_only,
             step=step,
-            class_step=step.map(_column, r.column()),
+            class_step=step.map(_column, r.column),
             **{name: getattr(self, name)[index] for name in _LOAD_FREE},
         )
 
@@ -154,11 +269,11 @@ def joined(parts: Sequence[Station]) -> Station:
     )
     return Station(
         replicas=r,
-        per_class=r.column(),
+        per_class=r.column,
         traffic=join_traffic([p.traffic for p in parts]),
         prefill_only=parts[0].prefill_only,
         step=step,
-        class_step=step.map(_column, r.column()),
+        class_step=step.map(_column, r.column),
         **{name: chained(name) for name in _LOAD_FREE},
     )
 
@@ -189,12 +304,12 @@ def prepare(r: Replicas, t: Traffic, *, prefill_only: bool = False) -> Station:
     prefill_only
         Whether these are prefill pools, which hand each sequence on after its first token.
     """
-    rc = r.column()
+    rc = r.column
     held = replace(t, osl=np.ones_like(t.osl), osl_scv=np.zeros_like(t.osl)) if prefill_only else t
     room = slots(r, held)
 
     def everywhere(values: ArrayLike) -> Floats:
-        return np.broadcast_to(np.asarray(values, dtype=float), room.shape)
+        return spread(np.asarray(values, dtype=float), room.shape)
 
     context = everywhere(by_time(t, _context(t)))
     step = decode_step(r, context)
@@ -213,11 +328,11 @@ def prepare(r: Replicas, t: Traffic, *, prefill_only: bool = False) -> Station:
         sequence_bytes=everywhere(by_time(t, kv_bytes(rc, _context(t)))),
         arrival_scv=everywhere(mean(t, t.arrival_scv)),
         life_scv=everywhere(_life_scv(t)),
-        fixed_work_s=np.broadcast_to(fixed, np.broadcast_shapes(fixed.shape, (*room.shape, 1))),
+        fixed_work_s=spread(fixed, np.broadcast_shapes(fixed.shape, (*room.shape, 1))),
         saturation_rps=np.ones_like(room),
         full_work_s=np.zeros_like(room),
     )
-    full = np.zeros_like(room) if prefill_only else np.maximum(room, 1.0)
+    full = np.zeros_like(room) if prefill_only else station.room
     seconds = step.seconds(full)
     load = prefill_load(station, full, full, seconds)
     if prefill_only:
@@ -234,6 +349,8 @@ class PrefillLoad:
 
     Attributes
     ----------
+    steps
+        The steps that carry them.
     sharing
         Prompts that share a step, at least one; shape (..., 1).
     added_s
@@ -244,6 +361,7 @@ class PrefillLoad:
         Time an engine whose steps are filled with prompts spends on it, decoding included.
     """
 
+    steps: PromptSteps
     sharing: Floats
     added_s: Floats
     work_s: Floats
@@ -257,21 +375,22 @@ def prefill_load(station: Station, b: Floats, decoding: Floats, step: Floats) ->
     By Little's law λ·tpot = b/tokens prompts arrive a step and share it (a pipeline spreads
     them over its stages). A prefill pool works at filled steps; its own prompt may be alone.
     """
-    rc, t = station.per_class, station.traffic
-    new, others = t.isl - t.cached, decoding[..., None]
+    rc, new = station.per_class, station.new
+    steps = prompt_steps(rc, decoding[..., None])
     sharing = 1 + (b / station.decode_tokens)[..., None] / rc.pp
-    if not new.any():
-        none = station.fixed_work_s
-        return PrefillLoad(sharing, none, none / rc.pp, none / rc.pp, none / rc.pp)
+    if not station.prefills:
+        none, each = station.fixed_work_s, station.fixed_work_s / rc.pp
+        return PrefillLoad(steps, sharing, none, each, each, each)
     shared, filled = (
-        prefill_gemm_s(rc, new, others, together) + station.fixed_work_s
+        steps.gemm_s(new, together) + station.fixed_work_s
         for together in (sharing, rc.chunk_tokens)
     )
-    share = new / prefill_budget(rc, others)
+    each = filled / rc.pp
     return PrefillLoad(
+        steps=steps,
         sharing=sharing,
         added_s=shared,
-        work_s=(filled if station.prefill_only else shared) / rc.pp,
-        filled_s=filled / rc.pp,
-        service_s=(filled + rc.mixed * step[..., None] * share) / rc.pp,
+        work_s=each if station.prefill_only else shared / rc.pp,
+        filled_s=each,
+        service_s=(filled + rc.mixed * step[..., None] * (new / steps.budget)) / rc.pp,
     )

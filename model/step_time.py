@@ -66,6 +66,11 @@ class StepTerms:
         return np.asarray(self.linear + matrices, dtype=float)
 
 
+def spread(values: Floats, shape: tuple[int, ...]) -> Floats:
+    """Return an array broadcast to a shape; as it is where it has that already."""
+    return values if values.shape == shape else np.broadcast_to(values, shape)
+
+
 def expert_share(r: Replicas, tokens: ArrayLike) -> Floats:
     """Return the expected share of routed experts that `tokens` tokens visit.
 
@@ -86,6 +91,12 @@ def experts_s(r: Replicas, tokens: ArrayLike) -> Floats:
     return np.asarray(r.expert_read_s * expert_share(r, count) + r.expert_token_s * count)
 
 
+def _matrices_s(r: Replicas, compute: Floats, tokens: Floats) -> Floats:
+    """Matrix time of a step that multiplies for `compute` seconds, and streams for `tokens`."""
+    dense = np.hypot(r.always_read_s, compute)
+    return np.asarray(dense + experts_s(r, tokens) if r.experts else dense, dtype=float)
+
+
 def gemm_s(r: Replicas, tokens: ArrayLike, sampled: ArrayLike) -> Floats:
     """Return the matrix time of a step: streaming and multiplying.
 
@@ -97,7 +108,7 @@ def gemm_s(r: Replicas, tokens: ArrayLike, sampled: ArrayLike) -> Floats:
         Those of them that pass the output projection.
     """
     compute = r.token_s * np.asarray(tokens) + r.head_s * np.asarray(sampled)
-    return np.asarray(np.hypot(r.always_read_s, compute) + experts_s(r, tokens), dtype=float)
+    return _matrices_s(r, compute, np.asarray(tokens, dtype=float))
 
 
 def decode_terms(r: Replicas, sequences: ArrayLike, context: ArrayLike) -> StepTerms:
@@ -105,16 +116,16 @@ def decode_terms(r: Replicas, sequences: ArrayLike, context: ArrayLike) -> StepT
     batch = np.asarray(sequences, dtype=float) / r.pp
     shape = np.broadcast_shapes(batch.shape, r.tp.shape, np.shape(context))
     return StepTerms(
-        engine=np.broadcast_to(r.step_s, shape),
-        layers=np.broadcast_to(r.layer_s + r.pointwise_token_s * batch, shape),
-        weights=np.broadcast_to(r.always_read_s, shape),
-        compute=np.broadcast_to((r.token_s + r.head_s) * batch, shape),
-        experts=np.broadcast_to(experts_s(r, batch), shape),
+        engine=spread(r.step_s, shape),
+        layers=spread(r.layer_s + r.pointwise_token_s * batch, shape),
+        weights=spread(r.always_read_s, shape),
+        compute=spread((r.token_s + r.head_s) * batch, shape),
+        experts=spread(experts_s(r, batch), shape),
         kv=np.asarray(
             batch * kv_bytes(r, context) * r.pp / r.kv_bandwidth * r.pipeline_loss, dtype=float
         ),
-        collectives=np.broadcast_to(r.collective_latency_s + r.collective_token_s * batch, shape),
-        hops=np.broadcast_to(r.hop_s + r.hop_token_s * batch, shape),
+        collectives=spread(r.collective_latency_s + r.collective_token_s * batch, shape),
+        hops=spread(r.hop_s + r.hop_token_s * batch, shape),
     )
 
 
@@ -144,7 +155,7 @@ class DecodeStep:
         """Return the time of a step that decodes `sequences` (seconds)."""
         count = np.asarray(sequences, dtype=float)
         r = self.replicas
-        gemm = np.hypot(r.always_read_s, self.compute_each_s * count) + experts_s(r, count / r.pp)
+        gemm = _matrices_s(r, self.compute_each_s * count, count / r.pp if r.experts else count)
         return np.asarray(self.fixed_s + self.each_s * count + gemm, dtype=float)
 
     def map(self, change: Callable[[Floats], Floats], replicas: Replicas) -> DecodeStep:
@@ -187,8 +198,12 @@ def prefill_budget(r: Replicas, decoding: ArrayLike) -> Floats:
     A step carries at most `chunk_tokens`, a pipeline one such step a stage; decoding goes first,
     unless it waits for prompts.
     """
-    base = _beside(r, decoding)
-    return np.maximum(r.chunk_tokens - base, MIN_CHUNK_TOKENS)
+    return _budget(r, _beside(r, decoding))
+
+
+def _budget(r: Replicas, beside: Floats) -> Floats:
+    """Prompt tokens of a step in which `beside` sequences of each micro-batch decode."""
+    return np.maximum(r.chunk_tokens - beside, MIN_CHUNK_TOKENS)
 
 
 def _beside(r: Replicas, decoding: ArrayLike) -> Floats:
@@ -196,9 +211,42 @@ def _beside(r: Replicas, decoding: ArrayLike) -> Floats:
     return np.asarray(np.asarray(decoding, dtype=float) / r.pp * r.mixed, dtype=float)
 
 
-def bare_step_s(r: Replicas) -> Floats:
-    """Return the time of a step beside its matrix products, without any sequence."""
-    return np.asarray(r.step_s + r.layer_s + r.collective_latency_s + r.hop_s, dtype=float)
+@dataclass(frozen=True)
+class PromptSteps:
+    """Steps that carry prompts beside given decoding sequences.
+
+    Attributes
+    ----------
+    beside
+        Sequences of a micro-batch that decode in them.
+    budget
+        Prompt tokens that one takes.
+    spared_s
+        Matrix time that they would take without prompts; where decoding waits for prompts, less
+        the step that these pay for.
+    """
+
+    replicas: Replicas
+    beside: Floats
+    budget: Floats
+    spared_s: Floats
+
+    def gemm_s(self, new_tokens: ArrayLike, together: ArrayLike) -> Floats:
+        """Return the time that a prompt adds; see `prefill_gemm_s`."""
+        r, new = self.replicas, np.asarray(new_tokens, dtype=float)
+        filled = np.minimum(new * together, self.budget)
+        prompts = filled / np.maximum(new, 1e-9)
+        whole = gemm_s(r, self.beside + filled, self.beside + prompts)
+        added = np.maximum(whole, r.launch_beyond_s) - self.spared_s
+        each = added / np.maximum(prompts, 1e-9)
+        return np.where(new > 0, each, 0.0)
+
+
+def prompt_steps(r: Replicas, decoding: ArrayLike) -> PromptSteps:
+    """Return the steps of prompts beside `decoding` sequences."""
+    beside = _beside(r, decoding)
+    spared = r.mixed * gemm_s(r, beside, beside) - r.waiting_step_s
+    return PromptSteps(r, beside, _budget(r, beside), spared)
 
 
 def prefill_gemm_s(
@@ -224,15 +272,7 @@ def prefill_gemm_s(
     together
         Prompts that share a step, n; at least 1.
     """
-    base = _beside(r, decoding)
-    new = np.asarray(new_tokens, dtype=float)
-    filled = np.minimum(new * together, prefill_budget(r, decoding))
-    prompts = filled / np.maximum(new, 1e-9)
-    spared = r.mixed * gemm_s(r, base, base) - (1 - r.mixed) * bare_step_s(r)
-    layers = np.maximum(gemm_s(r, base + filled, base + prompts), r.launch_s - r.layer_s)
-    added = layers - spared
-    each = added / np.maximum(prompts, 1e-9)
-    return np.where(new > 0, each, 0.0)
+    return prompt_steps(r, decoding).gemm_s(new_tokens, together)
 
 
 def prefill_fixed_s(

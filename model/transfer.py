@@ -24,7 +24,7 @@ def prompt_kv_bytes(r: Replicas, classes: Sequence[RequestClass]) -> Floats:
     ndarray
         Shape (replicas, classes).
     """
-    rc = r.column()
+    rc = r.column
     isl = np.array([c.isl.mean for c in classes])
     return np.asarray(kv_bytes(rc, isl) * rc.gpus, dtype=float)
 
@@ -42,7 +42,7 @@ def link_rps(r: Replicas, classes: Sequence[RequestClass], bandwidth: Floats) ->
     ndarray
         Shape (replicas, classes).
     """
-    rate = np.asarray(bandwidth, dtype=float)[:, None] * r.column().network_efficiency
+    rate = np.asarray(bandwidth, dtype=float)[:, None] * r.column.network_efficiency
     return np.asarray(rate / np.maximum(prompt_kv_bytes(r, classes), 1e-9), dtype=float)
 
 
@@ -54,7 +54,7 @@ def handover_s(r: Replicas, classes: Sequence[RequestClass], bandwidth: Floats) 
     bandwidth
         Network of each replica (bytes/s), shape (replicas,); 0 means no network: infinite.
     """
-    rc = r.column()
+    rc = r.column
     tail = np.array([c.isl.quantile(c.percentile / 100) for c in classes])
     size = kv_bytes(rc, tail) * rc.gpus
     rate = np.asarray(bandwidth, dtype=float)[:, None] * rc.network_efficiency

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.queueing import Wait, averaging_factor, gamma_quantile
-from model.station import PrefillLoad, Station, decode_tokens, mean
-from model.step_time import prefill_budget
+from model.station import PrefillLoad, Station, mean
 
 Floats = NDArray[np.float64]
 
@@ -38,6 +37,8 @@ class AtWork:
     ----------
     load
         Sequences that decode, as `model.service.operate` takes them.
+    seen
+        Sequences in a step that a request sees, itself among them.
     rate_rps
         Requests/s.
     step_s
@@ -47,6 +48,7 @@ class AtWork:
     """
 
     load: Floats
+    seen: Floats
     rate_rps: Floats
     step_s: Floats
     busy: Floats
@@ -66,13 +68,12 @@ def batch_of(station: Station, at: AtWork) -> Batch:
     A request more is not only there itself: its prompt keeps the others longer, by the factor
     1/(1 − busy).
     """
-    b, step, busy = at.load, at.step_s, at.busy
-    seen = np.minimum(b + 1, np.maximum(station.slots, 1.0))
-    slope = station.step.seconds(seen + 1) - step
-    drift = np.maximum((1 - busy) * (step - b * slope), 0.05 * (1 - busy) * step)
+    step, free = at.step_s, 1 - at.busy
+    slope = station.step.seconds(at.seen + 1) - step
+    drift = np.maximum(free * (step - at.load * slope), 0.05 * free * step)
     relaxation = drift / (station.decode_tokens * step**2)
     spread = at.rate_rps * (1 + station.arrival_scv) / 2 / relaxation
-    return Batch(spread / (1 - busy) ** 2, relaxation)
+    return Batch(spread / free**2, relaxation)
 
 
 @dataclass(frozen=True)
@@ -111,15 +112,15 @@ def stalls_of(
     queue, own
         A prompt's wait for the engine, and the time of its own steps.
     """
-    t, rate, step = station.traffic, at.rate_rps, at.step_s
-    n, room = decode_tokens(t), np.maximum(station.slots, 1.0)[..., None]
+    t, n, rate, step = station.traffic, station.tokens, at.rate_rps, at.step_s
     work, further = mean(t, prefill.work_s), mean(t, prefill.filled_s)
-    squares = mean(t, prefill.work_s * prefill.filled_s * (1 + t.isl_scv))
+    squares = mean(t, prefill.work_s * prefill.filled_s * station.square)
     squares = rate * np.maximum(squares + (station.arrival_scv - 1) * work**2, 0.0)
 
     rho = np.maximum(rate * (further + station.decode_tokens * _slope(station, at)), at.busy)
-    rho = np.clip(rho, 0.0, CLOSEST)[..., None]
-    fading = (1 - rho**n) / (1 - rho)
+    rho = np.minimum(np.maximum(rho, 0.0), CLOSEST)[..., None]
+    left_over = 1 - rho
+    fading = (1 - rho**n) / left_over
     settled = (step / (1 - at.busy))[..., None]
 
     present = np.minimum(queue.mean_s, FOREVER_S) + mean(t, own)
@@ -131,12 +132,9 @@ def stalls_of(
 
     mean_s = n * (settled - step[..., None]) + left * fading
     one_step = squares[..., None] * settled / (1 - rho**2)
-    variance = one_step * (n * (1 + rho) - 2 * rho * fading) / (1 - rho)
+    variance = one_step * (n * (1 + rho) - 2 * rho * fading) / left_over
     variance = variance + left_variance[..., None] * fading**2
-    turnover = room + t.z * np.sqrt(room * (t.isl_scv + t.osl_scv))
-    most = np.minimum(
-        _fullest_s(station, prefill, step) * n, turnover * station.full_work_s[..., None]
-    )
+    most = np.minimum(_fullest_s(station, prefill, step) * n, station.turnover_s)
     return Stalls(np.minimum(mean_s, most), variance, most)
 
 
@@ -149,12 +147,11 @@ def _slope(station: Station, at: AtWork) -> Floats:
 
 def _fullest_s(station: Station, prefill: PrefillLoad, step: Floats) -> Floats:
     """What prompts add to a step that they fill, shape (..., 1); no bound where they go first."""
-    rc, t = station.per_class, station.traffic
-    new = t.isl - t.cached
-    share = np.maximum(new, 1e-9) / prefill_budget(rc, 0.0)
-    filled = prefill.service_s * rc.pp / share - step[..., None]
+    rc = station.per_class
+    filled = prefill.service_s * rc.pp / station.alone_share - step[..., None]
     filled = np.where(rc.mixed > 0, filled, np.inf)
-    return np.asarray(np.max(np.where(new > 0, filled, 0.0), axis=-1, keepdims=True))
+    filled = np.where(station.new > 0, filled, 0.0)
+    return filled if filled.shape[-1] == 1 else filled.max(axis=-1, keepdims=True)
 
 
 def tpot_excess_s(station: Station, at: AtWork, batch: Batch, stalls: Stalls) -> Floats:
@@ -165,17 +162,16 @@ def tpot_excess_s(station: Station, at: AtWork, batch: Batch, stalls: Stalls) ->
     come from the same bursts of arrivals, so they add. Outputs of different length average over
     fewer or more steps: E[1/osl] ≈ (1 + osl_scv)/E[osl].
     """
-    t, room = station.traffic, np.maximum(station.slots, 1.0)[..., None]
-    step, busy = at.step_s, at.busy
-    seen = np.minimum(at.load[..., None] + 1, room)
-    n = decode_tokens(t)
-    life = n * step[..., None] + stalls.mean_s
+    t, n = station.traffic, station.tokens
+    room, step = station.room[..., None], at.step_s[..., None]
+    life = n * step + stalls.mean_s
     kept = averaging_factor(life, batch.relaxation[..., None])
-    fuller = np.minimum(seen + t.z * np.sqrt(batch.variance[..., None] * kept), room)
-    slower = (station.class_step.seconds(fuller) - step[..., None]) / (1 - busy)[..., None]
+    fuller = at.seen[..., None] + t.z * np.sqrt(batch.variance[..., None] * kept)
+    slower = station.class_step.seconds(np.minimum(fuller, room)) - step
+    slower = slower / (1 - at.busy)[..., None]
     worst = gamma_quantile(stalls.mean_s, stalls.variance * (1 + t.osl_scv), t.z)
     worst = np.maximum(worst, stalls.mean_s)
-    most = station.class_step.seconds(room) - step[..., None] + stalls.most_s / n
+    most = station.full_step_s - step + stalls.most_s / n
     return np.asarray(np.minimum(slower + worst / n, most) - stalls.mean_s / n, dtype=float)
 
 
@@ -185,6 +181,9 @@ def combined(*excesses: Floats) -> Floats:
     A quantile can lie below the mean (the median of a wait that is mostly zero); such parts
     cannot be squared, and add as they are.
     """
-    up = sum(np.maximum(e, 0.0) ** 2 for e in excesses)
-    down = sum(np.minimum(e, 0.0) for e in excesses)
+    up: Floats | float = 0.0
+    down: Floats | float = 0.0
+    for e in excesses:
+        above = np.maximum(e, 0.0)
+        up, down = up + above * above, down + np.minimum(e, 0.0)
     return np.asarray(np.sqrt(up) + down, dtype=float)

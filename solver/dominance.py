@@ -61,12 +61,24 @@ def undominated(
     for i, (shape, place) in enumerate(zip(shapes, places, strict=True)):
         kv = shape.kv if match_kv else ""
         groups[shape.accelerator.name, place, kv].append(i)
-    kept: list[NDArray[np.intp]] = [np.zeros(0, dtype=np.intp)]
+    alike: dict[int, list[list[int]]] = defaultdict(list)
     for members in groups.values():
-        index = np.array(members)
-        sizes = np.array([_block(shapes[i]) for i in members])
-        kept.append(_reduce(index, sizes, capacity, link, loss))
+        alike[len(members)].append(members)
+    sizes = np.array([_block(s) for s in shapes], dtype=float).reshape(-1, 4)
+    kept: list[NDArray[np.intp]] = [np.zeros(0, dtype=np.intp)]
+    for count, equally_many in alike.items():
+        at_once = int(_BLOCK / max(capacity.shape[1], 1) / count**2)
+        for index in _batches(np.array(equally_many), at_once):
+            if at_once:
+                kept.append(index[_keep(sizes[index], capacity[index], link[index], loss[index])])
+            else:
+                kept.append(_reduce(index[0], sizes, capacity, link, loss))
     return np.sort(np.concatenate(kept))
+
+
+def _batches(rows: NDArray[np.intp], most: int) -> list[NDArray[np.intp]]:
+    """Cut an array into parts of at most `most` rows, and at least one."""
+    return np.array_split(rows, -(-len(rows) // max(most, 1)))
 
 
 def not_outpaced(
@@ -140,29 +152,35 @@ def _reduce(
     while len(index) > width:
         before = len(index)
         parts = [
-            part[_keep(sizes[p], capacity[part], link[part], loss[part])]
-            for p in np.array_split(np.arange(before), -(-before // width))
-            for part in [index[p]]
+            part[_keep(sizes[part], capacity[part], link[part], loss[part])]
+            for part in _batches(index, width)
         ]
-        kept = np.concatenate(parts)
-        sizes = sizes[np.isin(index, kept)]
-        if len(kept) == before:
+        index = np.concatenate(parts)
+        if len(index) == before:
             width *= 2
-        index = kept
-    return index[_keep(sizes, capacity[index], link[index], loss[index])]
+    return index[_keep(sizes[index], capacity[index], link[index], loss[index])]
 
 
 def _keep(sizes: Floats, capacity: Floats, link: Floats, loss: Floats) -> NDArray[np.bool_]:
-    """Return which candidates of one block no other dominates."""
+    """Return which candidates of a block no other of it dominates.
+
+    Parameters
+    ----------
+    sizes, capacity, link
+        Shapes (..., candidates, 4) and (..., candidates, classes): leading axes run over blocks.
+    loss
+        Shape (..., candidates).
+    """
     copies = _copies(sizes)
     k = np.maximum(copies, 1)
-    beats = (copies >= 1) & (loss[:, None] <= loss[None, :])
-    for rates in (*capacity.T, *link.T):
+    beats = (copies >= 1) & (loss[..., :, None] <= loss[..., None, :])
+    for rates in (*np.moveaxis(capacity, -1, 0), *np.moveaxis(link, -1, 0)):
         if not np.isinf(rates).all():
-            beats &= k * rates[:, None] >= rates[None, :]
-    mutual = beats & beats.T
-    earlier = np.arange(len(sizes))[:, None] < np.arange(len(sizes))[None, :]
-    return np.asarray(~(beats & (~mutual | earlier)).any(axis=0))
+            beats &= k * rates[..., :, None] >= rates[..., None, :]
+    mutual = beats & np.swapaxes(beats, -1, -2)
+    order = np.arange(loss.shape[-1])
+    earlier = order[:, None] < order[None, :]
+    return np.asarray(~(beats & (~mutual | earlier)).any(axis=-2))
 
 
 def _copies(sizes: Floats) -> Floats:
@@ -172,8 +190,8 @@ def _copies(sizes: Floats) -> Floats:
     a that itself spans nodes only stands in for one that spans as many groups of that size, on
     a network as fast.
     """
-    size_a, groups_a, spans_a, gbps_a = (sizes[:, i][:, None] for i in range(4))
-    size_b, groups_b, spans_b, gbps_b = (sizes[:, i][None, :] for i in range(4))
+    size_a, groups_a, spans_a, gbps_a = (sizes[..., :, None, i] for i in range(4))
+    size_b, groups_b, spans_b, gbps_b = (sizes[..., None, :, i] for i in range(4))
     inside = (size_b // size_a) * groups_b
     spanning = (size_a <= size_b) & (groups_a <= groups_b) & (spans_b == 1) & (gbps_a <= gbps_b)
     return np.asarray(np.where(spans_a == 1, spanning.astype(float), inside))

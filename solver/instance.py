@@ -200,7 +200,15 @@ class Instance:
         return self.rates_rps[w] / self.candidates[c].link_rps[w]
 
     def most_replicas(self, c: int) -> int:
-        """An upper bound on useful replicas of a candidate: all classes on it, plus spares."""
+        """Return an upper bound on useful replicas of a deployable candidate, spares included."""
+        return self._most_replicas[c]
+
+    @cached_property
+    def _most_replicas(self) -> dict[int, int]:
+        return {c: self._replicas_for_all(c) for c in self.deployable}
+
+    def _replicas_for_all(self, c: int) -> int:
+        """Replicas of a candidate that all classes take together, and spares."""
         loads = [self.load(w, c) or 0.0 for w in range(len(self.class_names))]
         links = [self.link_load(w, c) for w in range(len(self.class_names))]
         most = _ceil(max(sum(loads), sum(links))) + self.caps.spare_replicas
@@ -209,19 +217,24 @@ class Instance:
         return most
 
     def most_nodes(self, o: int) -> int:
-        """An upper bound on useful nodes of an offer, its stock included."""
-        offer = self.offers[o]
-        need = 0
-        for key, (group, fitting) in self.hosts.items():
-            if o in fitting:
-                per_node = offer.gpus_per_node // key.group_size
-                most = sum(self.most_replicas(c) for c in group)
-                need += -(-most * key.groups // per_node)
+        """Return an upper bound on useful nodes of an offer, its stock included."""
+        offer, need = self.offers[o], self._nodes_for_all.get(o, 0)
         if self.ceilings is not None:
             affordable = self.ceilings.cost_usd / float(offer.hourly_usd)
             need = min(need, int(affordable * (1 + 1e-9)))
         need = max(need, offer.min_nodes)
         return need if offer.stock is None else min(need, offer.stock)
+
+    @cached_property
+    def _nodes_for_all(self) -> dict[int, int]:
+        """Offer → nodes that hold as many replicas as are useful of all it can hold."""
+        need: dict[int, int] = {}
+        for key, (group, fitting) in self.hosts.items():
+            groups = sum(self.most_replicas(c) for c in group) * key.groups
+            for o in fitting:
+                per_node = self.offers[o].gpus_per_node // key.group_size
+                need[o] = need.get(o, 0) - (-groups // per_node)
+        return need
 
 
 _ARRAYS = {"host_codes": 0, "pair_codes": 0, "prefills": 0, "capacity_rps": 1, "link_rps": 1}

@@ -6,6 +6,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from data.accelerators import canonical_accelerator
 from data.catalog import Catalog
@@ -45,12 +46,24 @@ class Market:
         """Return the offers of a location (None: all)."""
         if location is None:
             return self.offers
-        return tuple(o for o in self.offers if location_of(o) == location)
+        return tuple(self._located.get(location, ()))
+
+    @cached_property
+    def _located(self) -> dict[Location, list[Offer]]:
+        return by_location(self.offers)
 
 
 def location_of(offer: Offer) -> Location:
     """Return provider and region of an offer."""
     return offer.provider, offer.region
+
+
+def by_location(offers: Iterable[Offer]) -> dict[Location, list[Offer]]:
+    """Return the offers of each location, in order."""
+    found: dict[Location, list[Offer]] = defaultdict(list)
+    for o in offers:
+        found[location_of(o)].append(o)
+    return found
 
 
 def allowed_offers(
@@ -155,11 +168,9 @@ def open_market(offers: Iterable[Offer], *, pair_locations: bool, prune: bool = 
     general = _undominated(offers)
     located: dict[Location, list[Offer]] = {}
     if pair_locations:
+        nearby = by_location(offers)
         located = _undominated_locations(
-            {
-                where: _undominated([o for o in offers if location_of(o) == where], paired=True)
-                for where in _pairable(offers)
-            }
+            {where: _undominated(nearby[where], paired=True) for where in _pairable(offers)}
         )
     kept = {o.offer_id for o in general}.union(
         *({o.offer_id for o in group} for group in located.values())

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data.accelerators import canonical_accelerator
-from model.admission import Limits, TierJob, admissible, admissible_in_tiers
+from model.admission import TierJob, admissible, admissible_in_tiers
 from model.predict import Deployment, predict
-from model.service import Operation
+from model.traffic import RequestClass
 from model.transfer import link_rps
 from solver.assemble import prediction_document
 from solver.demand import Demand
 from solver.layouts import BATCH_CAPS, weight_formats
-from solver.role_limits import role_limits
+from solver.role_limits import pool_limits
 from solver.stored_pool import pool_deployment
 
 if TYPE_CHECKING:
@@ -144,19 +145,14 @@ class PoolChecker:
         pool = self.pool
         if self.plan.measured is not None:
             return self._measured()
-        demand, deployment = self.demand(), self.deployment()
-        r = deployment.replicas()
-        network = np.array([deployment.network_bytes_per_s])
-        limits = role_limits(demand.classes, r, network, pool["role"], self.plan.workload)
-        alone = admissible(r, demand.classes, limits, pool["role"])
-        names = [c.name for c in demand.classes]
-        members = [names.index(n) for n in pool["tier"]]
-        part = Operation(**{k: v[:, members] for k, v in vars(alone).items()})
-        spread = {k: v[:, members] if np.ndim(v) == 2 else v for k, v in vars(limits).items()}
-        classes = [demand.classes[i] for i in members]
-        (rates,) = admissible_in_tiers([TierJob(r, classes, Limits(**spread), pool["role"], part)])
+        known = {c.name: c for c in self.demand().classes}
+        rates = _admissible_rps(
+            self.deployment(),
+            tuple(replace(known[name], rate_rps=1.0) for name in pool["tier"]),
+            self.plan.workload.serving.max_utilization,
+        )
         factor = float(pool["tightened"])
-        return {n: float(v) * factor for n, v in zip(pool["tier"], rates[0], strict=True)}
+        return {n: v * factor for n, v in zip(pool["tier"], rates, strict=True)}
 
     def _measured(self) -> dict[str, float]:
         chips = self.plan.catalog.accelerators
@@ -220,6 +216,23 @@ class PoolChecker:
                     f"{self.name}: {label} of {c.name} is {value:,.6g} ms at "
                     f"p{c.percentile:g}, more than {target:,.6g} ms",
                 )
+
+
+@lru_cache(maxsize=512)
+def _admissible_rps(
+    deployment: Deployment, tier: tuple[RequestClass, ...], max_utilization: float
+) -> tuple[float, ...]:
+    """Return the requests/s of each class of a tier that one replica admits.
+
+    Remembered between plans, since the rates of the classes do not matter here; nothing of what
+    the solver found is read.
+    """
+    r, role = deployment.replicas(), deployment.role
+    network = np.array([deployment.network_bytes_per_s])
+    limits = pool_limits(tier, r, network, role, max_utilization)
+    alone = admissible(r, tier, limits, role)
+    (rates,) = admissible_in_tiers([TierJob(r, tier, limits, role, alone)])
+    return tuple(rates[0].tolist())
 
 
 def _kind(pool: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from solver.demand import Demand, demands_of
 from solver.instance import Caps, Instance
 from solver.market import allowed_offers, filtered_offers, open_market
 from solver.measured import MeasuredCapacity, measured_candidates
-from solver.search import CandidateSearch
+from solver.search import evaluate
 from solver.workload import Workload
 
 
@@ -103,10 +103,9 @@ def build_problem(
     opened = time.perf_counter()
     rater: Rater | None
     if measured is None:
-        search = CandidateSearch(workload, catalog, coefficients, prune=prune)
-        evaluated = search.evaluate(demands, market)
-        candidates = evaluated.prospects() if prune else evaluated.everything()
-        rater, figures = evaluated, search.search
+        found = evaluate(workload, catalog, market, demands, coefficients, prune=prune)
+        candidates = found.rater.prospects if prune else found.rater.everything()
+        rater, figures = found.rater, found.search
     else:
         candidates, figures = measured_candidates(workload, catalog, measured, as_of=day)
         rater = None

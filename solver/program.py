@@ -83,7 +83,12 @@ def compile_program(instance: Instance) -> Program:
     from scipy.sparse import csr_array
 
     model = formulate(instance)
-    columns = list(model.component_data_objects(pyo.Var))
+    named = [
+        (variable.local_name, key, column)
+        for variable in model.component_objects(pyo.Var)
+        for key, column in variable.items()
+    ]
+    columns = [column for _, _, column in named]
     position = {id(column): j for j, column in enumerate(columns)}
     visitor = LinearRepnVisitor({})
     cost = np.zeros(len(columns))
@@ -91,15 +96,18 @@ def compile_program(instance: Instance) -> Program:
         cost[j] = weight
     data, at, starts = [], [], [0]
     low, high, names = [], [], []
-    for row in model.component_data_objects(pyo.Constraint, active=True):
-        for j, weight in _linear(visitor, row.body, position):
-            at.append(j)
-            data.append(weight)
-        starts.append(len(at))
-        low.append(-np.inf if row.lower is None else float(pyo.value(row.lower)))
-        high.append(np.inf if row.upper is None else float(pyo.value(row.upper)))
-        names.append(row.parent_component().local_name)
-    keys = [c.index() for c in columns]
+    for constraint in model.component_objects(pyo.Constraint, active=True):
+        name = constraint.local_name
+        for row in constraint.values():
+            least, body, most = row.to_bounded_expression(evaluate_bounds=True)
+            for j, weight in _linear(visitor, body, position):
+                at.append(j)
+                data.append(weight)
+            starts.append(len(at))
+            low.append(-np.inf if least is None else float(least))
+            high.append(np.inf if most is None else float(most))
+            names.append(name)
+    bounds = [column.bounds for column in columns]
     return Program(
         cost=cost,
         matrix=csr_array(
@@ -108,11 +116,11 @@ def compile_program(instance: Instance) -> Program:
         ),
         row_low=np.array(low),
         row_high=np.array(high),
-        col_low=np.array([-np.inf if c.lb is None else float(c.lb) for c in columns]),
-        col_high=np.array([np.inf if c.ub is None else float(c.ub) for c in columns]),
+        col_low=np.array([-np.inf if low is None else float(low) for low, _ in bounds]),
+        col_high=np.array([np.inf if high is None else float(high) for _, high in bounds]),
         integer=np.array([not c.is_continuous() for c in columns]),
-        kind=np.array([c.parent_component().local_name for c in columns]),
-        key=tuple(k if isinstance(k, tuple) else (k,) for k in keys),
+        kind=np.array([name for name, _, _ in named]),
+        key=tuple(k if isinstance(k, tuple) else (k,) for _, k, _ in named),
         row_names=tuple(names),
     )
 

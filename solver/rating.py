@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,10 @@ from solver.market import Location
 from solver.workload import PrecisionSpec
 
 Floats = NDArray[np.float64]
+
+AHEAD = 600
+"""Cells (a class on a configuration) of a tier that are rated at once as soon as one is wanted: so
+few cost little more than one, and the first fleet and the program each want some."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,12 @@ class Evaluated(Configurations):
     def losses(self) -> Floats:
         """Quality lost by each layout (percent)."""
         return np.array([quality_loss_pct(s, self.demand.architecture) for s in self.shapes])
+
+    @cached_property
+    def place_codes(self) -> NDArray[np.intp]:
+        """Number of the locations of each layout: equal where these are."""
+        codes: dict[tuple[Location, ...], int] = {}
+        return np.array([codes.setdefault(p, len(codes)) for p in self.places], dtype=np.intp)
 
     def shape(self, row: int) -> Shape:
         """Return the configuration of a row."""
@@ -134,9 +145,11 @@ class TierRater:
     total: int
     loss_matters: bool
     _rates: dict[tuple[int, tuple[int, ...]], Floats] = field(default_factory=dict)
+    _rating: Lock = field(default_factory=Lock)
 
+    @cached_property
     def prospects(self) -> tuple[Candidate, ...]:
-        """Return every configuration that serves some class, in a fixed order.
+        """Every configuration that serves some class, in a fixed order.
 
         Where a model has one tier of one class, the rates alone are those of the tier: these
         are candidates already, and the dominated are dropped.
@@ -189,7 +202,14 @@ class TierRater:
         )
 
     def _rate(self, wanted: dict[int, dict[tuple[int, ...], NDArray[np.intp]]]) -> None:
-        """Rate what has not been rated before, all tiers of a model together."""
+        """Rate what has not been rated before, all tiers of a model together.
+
+        A rater is shared by all plans that ask the same question, so one thread rates at a time.
+        """
+        with self._rating:
+            self._rate_missing(wanted)
+
+    def _rate_missing(self, wanted: dict[int, dict[tuple[int, ...], NDArray[np.intp]]]) -> None:
         missing: dict[str, list[tuple[int, tuple[int, ...], NDArray[np.intp]]]] = defaultdict(list)
         for number, tiers in wanted.items():
             part = self.parts[number]
@@ -200,6 +220,8 @@ class TierRater:
                     (number, tier), np.full((part.replicas.size, len(tier)), np.nan)
                 )
                 new = rows[np.isnan(known[rows, 0])]
+                if new.size and known.size <= AHEAD:
+                    new = np.nonzero(np.isnan(known[:, 0]))[0]
                 if new.size:
                     missing[part.demand.model].append((number, tier, new))
         for group in missing.values():
@@ -235,11 +257,13 @@ class TierRater:
         return self._rates[number, tier]
 
     def _undominated(self, part: Evaluated, row: NDArray[np.intp], mu: Floats) -> NDArray[np.intp]:
-        shapes = [part.shapes[i] for i in part.index[row]]
-        loss = part.losses[part.index[row]]
+        layout = part.index[row]
+        shapes = [part.shapes[i] for i in layout.tolist()]
+        loss = part.losses[layout]
+        share = part.bandwidth[row] / np.array([s.gpus for s in shapes], dtype=float)
         return undominated(
             shapes,
-            [(part.where(j), part.bandwidth[j] / s.gpus) for j, s in zip(row, shapes, strict=True)],
+            list(zip(part.place_codes[layout].tolist(), share.tolist(), strict=True)),
             mu,
             part.links[row],
             loss if self.loss_matters else np.zeros_like(loss),

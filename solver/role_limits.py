@@ -11,7 +11,6 @@ from model.admission import Limits, limits_of
 from model.replicas import Replicas
 from model.traffic import RequestClass
 from model.transfer import handover_s
-from solver.workload import Workload
 
 Floats = NDArray[np.float64]
 
@@ -23,18 +22,6 @@ HANDOVER_SHARE = 0.2
 
 E2E_TTFT_SHARE = 0.5
 """Share of an end-to-end target that the TTFT may take when prefill and decode are split."""
-
-
-def role_limits(
-    classes: Sequence[RequestClass],
-    replicas: Replicas,
-    bandwidth: Floats,
-    role: str,
-    workload: Workload,
-) -> Limits:
-    """Return the limits of a role under a workload; see `pool_limits`."""
-    utilization = workload.serving.max_utilization
-    return pool_limits(classes, replicas, bandwidth, role, utilization)
 
 
 def pool_limits(

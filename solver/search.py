@@ -1,9 +1,12 @@
-"""The search: every configuration of every model, evaluated for each class alone."""
+"""The search: every configuration of every model, evaluated for each class alone.
+
+The answer is remembered, since neither rates nor prices nor stock decide it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,40 +24,162 @@ from solver.demand import Demand
 from solver.layouts import BATCH_CAPS, PREFILL_CAP, Site, lay_out, sites_of, weight_formats
 from solver.market import Location, Market
 from solver.rating import Configurations, Evaluated, TierRater, losses_matter
-from solver.role_limits import role_limits
-from solver.workload import Workload
+from solver.remembered import Remembered
+from solver.role_limits import pool_limits
+from solver.workload import PrecisionSpec, Serving, Workload
 
 Floats = NDArray[np.float64]
 
 
-class CandidateSearch:
-    """Evaluates every configuration of every model of a workload for each class alone.
+@dataclass(frozen=True)
+class Question:
+    """All that decides which configurations there are, and what each admits of a class.
 
-    Parameters
+    Rates, prices and stock do not, so a service gets the same question again and again.
+
+    Attributes
     ----------
+    demands
+        The classes by model, each at a rate of one request a second.
+    total
+        Classes of the workload.
+    sites
+        Accelerators for aggregated pools.
+    paired, places
+        Accelerators for prefill and decode pools, each with the locations that have it.
     prune
         If False, outpaced configurations stay (to test that dropping them changes nothing).
     """
 
-    def __init__(
-        self,
-        workload: Workload,
-        catalog: Catalog,
-        coefficients: CoefficientTable,
-        *,
-        prune: bool = True,
-    ) -> None:
-        self.workload, self.catalog, self.coefficients = workload, catalog, coefficients
-        self.prune = prune
-        self.search = Search()
-        self.loss_matters = True
+    demands: tuple[Demand, ...]
+    total: int
+    sites: tuple[Site, ...]
+    paired: tuple[Site, ...]
+    places: tuple[tuple[Location, ...], ...]
+    precision: PrecisionSpec = field(hash=False)
+    serving: Serving = field(hash=False)
+    coefficients: CoefficientTable
+    loss_matters: bool
+    prune: bool
 
-    def evaluate(self, demands: Sequence[Demand], market: Market) -> TierRater:
-        """Return what rates the configurations for tiers."""
-        self.loss_matters = losses_matter(demands, self.workload.precision)
+
+def evaluate(
+    workload: Workload,
+    catalog: Catalog,
+    market: Market,
+    demands: Sequence[Demand],
+    coefficients: CoefficientTable,
+    *,
+    prune: bool = True,
+) -> Evaluation:
+    """Return every configuration of every model of a workload, evaluated for each class alone.
+
+    Parameters
+    ----------
+    prune
+        See `Question`.
+    """
+    wanted, loss_matters = (
+        workload.serving.disaggregation,
+        losses_matter(demands, workload.precision),
+    )
+    sites = sites_of(catalog, market.offers) if wanted != "only" else []
+    paired: dict[Site, list[Location]] = {}
+    if wanted != "off":
+        narrow = _narrowest(workload.precision) if prune and not loss_matters else None
+        paired = _paired_sites(catalog, market, narrow)
+    question = Question(
+        demands=tuple(
+            replace(d, classes=tuple(replace(c, rate_rps=1.0) for c in d.classes)) for d in demands
+        ),
+        total=len(workload.classes),
+        sites=tuple(sites),
+        paired=tuple(paired),
+        places=tuple(tuple(w) for w in paired.values()),
+        precision=workload.precision,
+        serving=workload.serving,
+        coefficients=coefficients,
+        loss_matters=loss_matters,
+        prune=prune,
+    )
+    return _EVALUATIONS.get(question, CandidateSearch(question).evaluate)
+
+
+def _narrowest(precision: PrecisionSpec) -> str:
+    """Return the KV format of the fewest bits that a plan may use."""
+    table = precisions()
+    return min(precision.kv, key=lambda k: table["kv", k].bits)
+
+
+def _paired_sites(
+    catalog: Catalog, market: Market, narrow: str | None
+) -> dict[Site, list[Location]]:
+    """Return sites of equal accelerator and network once, with the locations that share it.
+
+    Where nodes of one accelerator differ in their network, there is a site for each of them
+    and the faster ones: a replica on the fast ones need not count on the slowest.
+
+    Parameters
+    ----------
+    narrow
+        A KV format that outpaces the others and loses nothing that matters, if there is one. Where
+        every accelerator of a location runs it, moving all pairs of that location to it speeds up
+        every pool at once, so it is the only one worth pairing pools with.
+    """
+    merged: dict[Site, list[Location]] = {}
+    for where in market.locations:
+        per_gpu = [
+            (o, o.network_gbps / o.gpus_per_node)
+            for o in market.at(where)
+            if o.network_gbps is not None
+        ]
+        kinds = sorted({(o.accelerator, share) for o, share in per_gpu})
+        sites = [
+            site
+            for chip, least in kinds
+            for site in sites_of(
+                catalog, [o for o, share in per_gpu if o.accelerator == chip and share >= least]
+            )
+        ]
+        everywhere = narrow is not None and all(narrow in s.accelerator.kv_formats for s in sites)
+        shared = (narrow,) if narrow is not None and everywhere else None
+        for site in sites:
+            merged.setdefault(replace(site, caches=shared), []).append(where)
+    return merged
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The answer to a question: what rates the configurations for tiers, and what was looked at."""
+
+    rater: TierRater
+    search: Search
+
+
+_BUDGET = 200_000
+"""Cells (a class on a configuration) whose evaluation is remembered, of some 250 bytes each."""
+
+
+def _cells(evaluation: Evaluation) -> int:
+    """Size of an evaluation; what a configuration takes beside its classes counts as four."""
+    parts = evaluation.rater.parts
+    return sum(p.replicas.size * (len(p.demand.classes) + 4) for p in parts)
+
+
+_EVALUATIONS: Remembered[Question, Evaluation] = Remembered(_cells, _BUDGET)
+
+
+class CandidateSearch:
+    """Evaluates every configuration of every model of a question for each class alone."""
+
+    def __init__(self, question: Question) -> None:
+        self.question, self.search = question, Search()
+
+    def evaluate(self) -> Evaluation:
+        """Return what rates the configurations for tiers, and what was looked at."""
         parts = []
-        for demand in demands:
-            own = list(self._jobs(demand, market))
+        for demand in self.question.demands:
+            own = list(self._jobs(demand))
             alone = admissible_each(
                 [Job(j.replicas, demand.classes, j.limits, j.role) for j in own]
             )
@@ -63,77 +188,38 @@ class CandidateSearch:
                     self._note_misses(demand, job.shapes, job.index, rates)
                 self.search.feasible += int(rates.rate_rps.any(axis=1).sum())
                 parts.append(Evaluated(**vars(job), alone=rates))
-        return TierRater(parts, len(self.workload.classes), self.loss_matters)
+        return Evaluation(
+            TierRater(parts, self.question.total, self.question.loss_matters), self.search
+        )
 
-    def _jobs(self, demand: Demand, market: Market) -> Iterator[Configurations]:
-        wanted = self.workload.serving.disaggregation
-        jobs: list[Configurations | None] = []
-        if wanted != "only":
-            sites = sites_of(self.catalog, market.offers)
-            jobs.append(self._prepare(demand, "aggregated", sites, [()] * len(sites)))
-        if wanted != "off":
-            sites, places = self._paired_sites(market)
-            jobs += [self._prepare(demand, role, sites, places) for role in ("prefill", "decode")]
+    def _jobs(self, demand: Demand) -> Iterator[Configurations]:
+        q, jobs = self.question, []
+        if q.serving.disaggregation != "only":
+            jobs.append(self._prepare(demand, "aggregated", q.sites, [()] * len(q.sites)))
+        if q.serving.disaggregation != "off":
+            jobs += [self._prepare(demand, r, q.paired, q.places) for r in ("prefill", "decode")]
         return (job for job in jobs if job is not None)
-
-    def _paired_sites(self, market: Market) -> tuple[list[Site], list[tuple[Location, ...]]]:
-        """Return sites of equal accelerator and network once, with the locations that share it.
-
-        Where nodes of one accelerator differ in their network, there is a site for each of them
-        and the faster ones: a replica on the fast ones need not count on the slowest.
-        """
-        merged: dict[Site, list[Location]] = {}
-        for where in market.locations:
-            per_gpu = [
-                (o, o.network_gbps / o.gpus_per_node)
-                for o in market.at(where)
-                if o.network_gbps is not None
-            ]
-            kinds = sorted({(o.accelerator, share) for o, share in per_gpu})
-            sites = [
-                site
-                for chip, least in kinds
-                for site in sites_of(
-                    self.catalog,
-                    [o for o, share in per_gpu if o.accelerator == chip and share >= least],
-                )
-            ]
-            shared = self._shared_caches(sites)
-            for site in sites:
-                merged.setdefault(replace(site, caches=shared), []).append(where)
-        return list(merged), [tuple(w) for w in merged.values()]
-
-    def _shared_caches(self, sites: Sequence[Site]) -> tuple[str, ...] | None:
-        """Return the one KV format worth pairing pools with at a location, if there is one.
-
-        Where every accelerator of a location runs the narrowest format and its loss is within
-        the limit, moving all pairs of that location to it speeds up every pool at once.
-        """
-        table = precisions()
-        narrow = min(self.workload.precision.kv, key=lambda k: table["kv", k].bits)
-        everywhere = all(narrow in s.accelerator.kv_formats for s in sites)
-        return (narrow,) if self.prune and everywhere and not self.loss_matters else None
 
     def _prepare(
         self,
         demand: Demand,
         role: str,
-        sites: Sequence[Site],
+        sites: tuple[Site, ...],
         places: Sequence[tuple[Location, ...]],
     ) -> Configurations | None:
         """Lay out the configurations of one model and role; None if there are none."""
-        precision = self.workload.precision
+        q = self.question
         layouts = lay_out(
             demand.architecture,
-            tuple(sites),
-            tuple(weight_formats(demand.architecture, precision)),
-            tuple(precision.kv),
+            sites,
+            tuple(weight_formats(demand.architecture, q.precision)),
+            tuple(q.precision.kv),
             role,
-            self.workload.serving.engine,
-            self.workload.serving.chunk_tokens,
-            self.coefficients,
-            drop_outpaced=self.prune,
-            loss_matters=self.loss_matters,
+            q.serving.engine,
+            q.serving.chunk_tokens,
+            q.coefficients,
+            drop_outpaced=q.prune,
+            loss_matters=q.loss_matters,
         )
         if not layouts.shapes:
             return None
@@ -143,7 +229,7 @@ class CandidateSearch:
             layouts.replicas, demand.classes, caps, demand.architecture.vocab
         )
         self.search.fitting += len(index)
-        bandwidth = layouts.network[index]
+        bandwidth, utilization = layouts.network[index], q.serving.max_utilization
         return Configurations(
             demand=demand,
             role=role,
@@ -153,7 +239,7 @@ class CandidateSearch:
             cap=cap,
             replicas=replicas,
             bandwidth=bandwidth,
-            limits=role_limits(demand.classes, replicas, bandwidth, role, self.workload),
+            limits=pool_limits(demand.classes, replicas, bandwidth, role, utilization),
         )
 
     def _note_misses(

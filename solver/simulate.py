@@ -39,6 +39,9 @@ from solver.workload import Workload
 LEAST_REQUESTS, MOST_REQUESTS = 20_000, 500_000
 """How many requests are simulated unless the user says."""
 
+MOST_REPLICAS = 100_000
+"""Each replica of a simulation takes some kilobytes."""
+
 TURNOVERS = 20
 """How often the requests in flight are replaced in that time: enough to reach a steady state."""
 
@@ -194,6 +197,8 @@ class PlanSimulation:
         for field in ("replicas", "tp", "pp", "ep", "batch_cap"):
             if type(pool[field]) is not int or pool[field] < 1:
                 raise ValueError(f"{field} is {pool[field]!r}")
+        if pool["replicas"] > MOST_REPLICAS:
+            raise ValueError(f"replicas is {pool['replicas']:,}, more than can be simulated")
         if pool["role"] not in ROLES:
             raise ValueError(f"role is {pool['role']!r}")
         demand = next((d for d in self.demands if d.model == pool["model"]), None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from one_replica import LLAMA_70B, arch, replicas, shape
 
 from data.errors import InputError
@@ -144,8 +146,28 @@ def test_leading_dense_layers():
         {"num_experts": 8, "num_experts_per_tok": 9},
         {"num_experts": 8, "num_experts_per_tok": 0},
         {"num_experts": 8},
+        {"num_experts": 8, "num_experts_per_tok": 2, "mlp_only_layers": 3},
+        {"hidden_size": [1, 2]},
+        {"hidden_size": 1},
+        {"head_dim": 0.5},
+        {"num_hidden_layers": 10**8},
     ],
 )
 def test_unusable_configs_get_one_sentence(changes):
     with pytest.raises(InputError, match=r"^small: .*\.$"):
         read(**changes)
+
+
+ODD = st.sampled_from([0, -1, 1, 3, 10**8, 1e308, 0.5, "x", [1], [1, 2], {}, {"a": 1}, True, None])
+
+
+@given(name=st.sampled_from(sorted(shipped_models())), data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_config_with_an_odd_value_is_read_or_refused(name, data):
+    config = dict(shipped_models()[name].config)
+    key = data.draw(st.sampled_from(sorted(config)))
+    odd = source_from_config({**config, key: data.draw(ODD)}, "odd")
+    try:
+        assert read_architecture(odd).params_total > 0
+    except InputError as error:
+        assert str(error).startswith("odd: ")

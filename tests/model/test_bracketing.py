@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.bracketing import last_not_positive
+from model.bracketing import FEW, last_not_positive
 
 PRECISION = 1e-10
 
@@ -48,9 +48,14 @@ def test_a_root_does_not_depend_on_its_company(targets):
 
 
 def test_finished_functions_are_set_aside():
-    """A line is found at once; the other functions must not pay for it in every step."""
-    _, evaluated = root_of([5.0] + [1e-6 * k for k in range(1, 10)])
-    assert evaluated[-1] < 10
+    """Easy roots are found at once; they must not be paid for in every step of the others."""
+    _, evaluated = root_of([1.0] * 2 * FEW + [1e-6 * k for k in range(1, 10)])
+    assert evaluated[-1] == 9
+
+
+def test_few_finished_functions_are_not():
+    _, evaluated = root_of([1.0] * 10 + [1e-6 * k for k in range(1, 10)])
+    assert set(evaluated) == {19}
 
 
 def test_a_jump_is_bracketed():

@@ -11,7 +11,7 @@ from model.benchmark import Load, closed_loop
 from model.service import operate
 from model.simulation.clock import Clock
 from model.simulation.engine import Engine, Requests
-from model.step_time import bare_step_s, decode_step, gemm_s, prefill_gemm_s
+from model.step_time import decode_step, gemm_s, prefill_gemm_s
 
 
 def replicas(*shapes, model=LLAMA_70B, **changes):
@@ -22,7 +22,7 @@ def test_prompts_pay_for_steps_of_their_own():
     """(engine 2.0 + layers 1.04 + two all-reduces a layer 0.96 ms + gemm(2,048 tokens))/2 a prompt
     of 1,024, however many sequences wait meanwhile."""
     r = replicas(shape(tp=2))
-    assert bare_step_s(r).item() == pytest.approx(4.0e-3)
+    assert r.bare_step_s.item() == pytest.approx(4.0e-3)
     expected = (4.0e-3 + gemm_s(r, 2048.0, 2.0).item()) / 2
     for waiting in (0.0, 64.0):
         assert prefill_gemm_s(r, 1024.0, waiting, 2.0).item() == pytest.approx(expected)

@@ -71,15 +71,6 @@ def test_predicted_stands_beside_simulated(stored):
             assert figure["ratio"] == pytest.approx(1, abs=0.2)
 
 
-def test_every_field_is_documented(stored):
-    page = (Path(__file__).parents[2] / "docs" / "simulation.md").read_text("utf-8")
-    found = document(stored, requests=500)
-    named = {**found, **found["classes"][0], **found["pools"][0]}
-    plain = {"name", "model", "role", "accelerator", "replicas", "percentile"}
-    missing = [f for f in named if f not in plain and f"`{f}" not in page]
-    assert missing == []
-
-
 def test_the_seed_repeats_the_document(stored):
     def figures(**options):
         found = document(stored, **options)
