@@ -192,7 +192,7 @@ class Client:
 
     def cancel(self, job_id: str) -> JobDocument:
         """Cancel a job and return it; raises as `plan`."""
-        return self._get_json("DELETE", f"/v1/jobs/{job_id}", JobDocument)
+        return self._get_json("POST", f"/v1/jobs/{job_id}/cancel", JobDocument)
 
     def plans(self, **query: Any) -> PlanList:
         """Return stored plans, the latest first; raises as `plan`."""

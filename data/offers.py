@@ -30,6 +30,9 @@ HOURS_PER_MONTH = 730
 NANO_USD = Decimal("1e-9")
 """Payments upfront are spread to this exactness, so that sums of them stay exact decimals."""
 
+MAX_DECIMALS = 30
+"""Digits after the point of a price; what is written with more is a typing error."""
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -140,7 +143,7 @@ def parse_offer(row: Row, accelerators: Mapping[str, Accelerator], *, strict: bo
         instance_type=row.cells.get("instance_type", ""),
         accelerator=name,
         gpus_per_node=gpus,
-        price_per_node_hour_usd=Decimal(row.cells["price_per_node_hour_usd"]),
+        price_per_node_hour_usd=_decimal(row, "price_per_node_hour_usd"),
         pricing=pricing,
         stock=row.optional_integer("stock"),
         network_gbps=row.optional_number("network_gbps", above=0, at_most=1e6),
@@ -164,7 +167,16 @@ def parse_offer(row: Row, accelerators: Mapping[str, Accelerator], *, strict: bo
 
 def _optional_decimal(row: Row, column: str) -> Decimal | None:
     value = row.optional_number(column, above=-1e-12, at_most=1e12)
-    return None if value is None else Decimal(row.cells[column])
+    return None if value is None else _decimal(row, column)
+
+
+def _decimal(row: Row, column: str) -> Decimal:
+    """Return a cell that is known to be a finite number, exactly."""
+    value = Decimal(row.cells[column])
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -MAX_DECIMALS:
+        raise row.fault(column, f"has more than {MAX_DECIMALS} digits after the point.")
+    return value
 
 
 def price_problem(price: float, gpus: int, accelerator: Accelerator | None) -> str:

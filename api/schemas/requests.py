@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.schemas.units import unit
 from solver.workload import Workload
 
 Rows = Annotated[list[dict[str, str | float | int | bool | list[str] | None]], Field(min_length=1)]
 """Rows of a table, each a mapping of column to value, as in a YAML file of it."""
+
+
+def _iso(value: Any) -> Any:
+    """Refuse what pydantic would take for a day besides YYYY-MM-DD, such as seconds since 1970."""
+    if isinstance(value, dt.date) or (isinstance(value, str) and ISO_DAY.fullmatch(value)):
+        return value
+    raise ValueError("should be a date, written YYYY-MM-DD")
+
+
+ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+Day = Annotated[dt.date, BeforeValidator(_iso)]
+"""A day as YYYY-MM-DD."""
 
 
 class Request(BaseModel):
@@ -35,7 +49,7 @@ class PlanSettings(Request):
     """Whether a second engine is asked for an independent bound."""
     simulate: bool = False
     """Whether the fleet is simulated, and planned again until it holds its targets there."""
-    as_of: dt.date | None = None
+    as_of: Day | None = None
     """Day of the plan: offers must be on sale then, and the age of prices is counted to it. Today
     by default."""
 

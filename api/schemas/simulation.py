@@ -39,8 +39,8 @@ class SimulatedPlan(Document):
 class ReplayedTrace(Document):
     """The trace whose requests were replayed."""
 
-    file: str
-    """File of the trace."""
+    file: str | None
+    """File of the trace; null where its requests were given as they are."""
     model: str
     """Model that its requests went to: the plan's first."""
     rate_rps: RequestsPerSecond

@@ -66,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     for module in ROUTERS:
         app.include_router(module.router)
-    openapi.install(app)
+    openapi.install(app, keys_needed=settings.asks_for_keys)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,

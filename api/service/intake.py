@@ -71,9 +71,8 @@ class Intake:
         """
         envelope = self._envelope(content)
         workload = self.workload(envelope.pop("workload"))
-        settings = _parsed(
-            PlanSettings, {**(envelope.pop("settings", None) or {}), **query}, "settings"
-        )
+        given = _mapping(envelope.pop("settings", {}), "settings")
+        settings = _parsed(PlanSettings, {**given, **query}, "settings")
         if settings.time_limit_s > self.settings.max_time_limit_s:
             raise ProblemError(
                 "too-complex",
@@ -229,9 +228,7 @@ class Intake:
                 self.snapshot(catalog_id)
             return catalog_id
         strict = "measured" not in envelope
-        catalog = self.snapshot(catalog_id).with_rows(**rows, strict=strict)
-        catalogs.keep(catalog)
-        return catalog.id
+        return catalogs.keep(self.snapshot(catalog_id).with_rows(**rows, strict=strict)).id
 
     def snapshot(self, catalog_id: str) -> Catalog:
         """Return a stored snapshot.
@@ -262,7 +259,7 @@ class Intake:
             return dict(reference)
         shipped = shipped_models()
         for model in shipped.values():
-            if reference.lower() in (model.name, model.hf_id.lower()):
+            if reference and reference.lower() in (model.name, model.hf_id.lower()):
                 return reference
         stored = self.store.catalogs.model(reference)
         if stored is not None:

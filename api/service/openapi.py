@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -45,18 +46,24 @@ def component(model: type[BaseModel]) -> dict[str, str]:
 PLAN_BODY = {"anyOf": [component(PlanRequest), component(Workload)]}
 
 
-def install(app: FastAPI) -> None:
-    """Let an application describe itself."""
+def install(app: FastAPI, *, keys_needed: bool) -> None:
+    """Let an application describe itself.
+
+    Parameters
+    ----------
+    keys_needed
+        Whether requests without an API key are refused.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _described(app)
+            app.openapi_schema = _described(app, keys_needed=keys_needed)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _described(app: FastAPI) -> dict[str, Any]:
+def _described(app: FastAPI, *, keys_needed: bool) -> dict[str, Any]:
     found = get_openapi(
         title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
     )
@@ -67,4 +74,13 @@ def _described(app: FastAPI) -> dict[str, Any]:
     for name, schema in requests["$defs"].items():
         schemas.setdefault(name, schema)
     say_units(schemas.values())
+    if not keys_needed:
+        for operation in _operations(found):
+            if "security" in operation:
+                operation["security"].append({})
     return found
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in document["paths"].values():
+        yield from (o for o in path.values() if isinstance(o, dict))

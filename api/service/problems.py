@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -31,14 +32,14 @@ KINDS: dict[str, tuple[int, str]] = {
     "media-type": (415, "The media type is not read"),
     "invalid": (422, "The input is wrong"),
     "too-complex": (422, "The input is beyond the limits of this server"),
+    "out-of-memory": (422, "The job needs more memory than this server gives it"),
+    "time-limit": (422, "The job needs more time than this server gives it"),
     "idempotency-reused": (422, "The Idempotency-Key was used for another request"),
     "rate-limited": (429, "Too many requests"),
     "queue-full": (429, "Too many jobs wait"),
     "internal": (500, "A fault of the server's own"),
     "failed": (500, "minfleet gave up"),
     "worker-died": (500, "The worker died"),
-    "out-of-memory": (500, "The memory limit of a worker is too small"),
-    "time-limit": (500, "The time limit of the server is too short"),
     "unavailable": (503, "The service is not available"),
 }
 """Last part of a problem's type → status and title."""
@@ -101,6 +102,17 @@ def problem_response(
     )
 
 
+def methods_of(app: FastAPI, path: str) -> list[str]:
+    """Return the methods that a path allows; of several routes each knows only its own."""
+    found = {
+        method.upper()
+        for template, operations in app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path)
+        for method in operations
+    }
+    return sorted(found)
+
+
 def problem_of(error: MinfleetError) -> dict[str, Any]:
     """Return the problem that an error of minfleet's is."""
     if isinstance(error, InputError):
@@ -144,7 +156,10 @@ def install(app: FastAPI) -> None:
             }
         else:
             document = problem(kind, f"{request.method} {request.url.path}: {error.detail}.")
-        return problem_response(document, error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(methods_of(app, request.url.path))
+        return problem_response(document, headers)
 
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 from types import FrameType
@@ -21,6 +22,9 @@ BACKLOG = 2048
 """Connections that the system holds until they are accepted."""
 
 KEEP_ALIVE_S = 30
+
+LAST_ANSWERS_S = 10
+"""Seconds beyond the grace until connections that are still open are closed."""
 
 
 class _Server(uvicorn.Server):
@@ -42,14 +46,17 @@ def serve(settings: Settings) -> None:
     Raises
     ------
     InputError
-        If a setting is wrong, the port is taken, or the service could be reached from elsewhere
-        and has no API key.
+        If a setting is wrong, the port is taken, another server has the store, or the service
+        could be reached from elsewhere and has no API key.
+    StoreError
+        If the store cannot be used.
     """
     configure_logs(settings.log_format, settings.log_level)
     if settings.asks_for_keys:
         _check_keys(settings)
     app = create_app(settings)
     listener = _listener(settings)
+    app.state.service.prepare_store()
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -57,15 +64,13 @@ def serve(settings: Settings) -> None:
         server_header=False,
         lifespan="on",
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=int(settings.shutdown_grace_s) + 5,
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_grace_s) + LAST_ANSWERS_S,
         backlog=BACKLOG,
     )
     host, port = listener.getsockname()[:2]
     log.warning("serving", url=f"http://{_in_url(host)}:{port}", store=app.state.service.name)
     server = _Server(config)
     server.run(sockets=[listener])
-    if app.state.service.failure is not None:
-        raise app.state.service.failure
 
 
 def _check_keys(settings: Settings) -> None:
@@ -88,10 +93,11 @@ def _listener(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listener.close()
+        why = error.strerror if isinstance(error, OSError) else "it is no host name"
         raise InputError(
-            f"{settings.host}:{settings.port}: cannot be listened on ({error.strerror}); choose "
+            f"{settings.host}:{settings.port}: cannot be listened on ({why}); choose "
             "another --port or --host."
         ) from None
     listener.set_inheritable(True)

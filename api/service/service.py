@@ -26,7 +26,7 @@ from api.store.idempotency import IdempotencyError, IdempotencyUse
 from api.store.jobs import Job, NewJob, QueueFullError
 from api.store.records import digest_of
 from api.store.store import Store
-from data.errors import InputError, MinfleetError
+from data.errors import InputError
 from data.tables import parse_yaml
 
 log = structlog.get_logger("minfleet.service")
@@ -104,7 +104,8 @@ class Service:
         self.workers: Workers
         self.dispatcher: Dispatcher
         self.stopping = False
-        self.failure: MinfleetError | None = None
+        self.trouble: str | None = None
+        self._prepared = False
 
     @property
     def name(self) -> str:
@@ -120,11 +121,7 @@ class Service:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Work while the context lasts; then finish what can be, and put the rest back."""
-        try:
-            await to_thread.run_sync(self._prepare_store)
-        except MinfleetError as error:
-            self.failure = error
-            raise
+        await to_thread.run_sync(self.prepare_store)
         memory_bytes = self.settings.worker_memory_mb * 2**20
         self.workers = Workers(self.settings.workers, memory_bytes)
         self.metrics.watch_workers(self.workers.count, lambda: self.workers.busy)
@@ -135,13 +132,24 @@ class Service:
                 group.start_soon(self.dispatcher.run)
                 yield
                 self.begin_stop()
-                await self.dispatcher.drain(self.settings.shutdown_grace_s)
+                await self.dispatcher.drain()
                 group.cancel_scope.cancel()
         finally:
             self.workers.close()
             self.store.close()
 
-    def _prepare_store(self) -> None:
+    def prepare_store(self) -> None:
+        """Take the store, bring its schema up to date, and put back what a dead server ran.
+
+        Raises
+        ------
+        InputError
+            If another server has the store, or it cannot be written.
+        StoreError
+            If the store cannot be used.
+        """
+        if self._prepared:
+            return
         database = self.store.database
         database.hold_alone()
         self.store.migrate()
@@ -151,13 +159,16 @@ class Service:
             jobs = queue.take_over(None, why="the server stopped before it was done")
             if jobs:
                 log.warning("jobs of a server that ended wait again", jobs=jobs)
+        self._prepared = True
 
     async def _warm_up(self) -> None:
         while not self.workers.warm:
             try:
                 await self.workers.warm_up()
-            except* (TaskError, WorkerDiedError, TimeoutError) as error:
-                log.error("workers cannot be started", error=str(error.exceptions[0]))
+                self.trouble = None
+            except* Exception as error:
+                self.trouble = f"workers cannot be started: {first_of(error)}"
+                log.error("workers cannot be started", error=self.trouble)
                 await anyio.sleep(WARM_AGAIN_S)
 
     async def answer(
@@ -209,8 +220,6 @@ class Service:
         key_id: str | None,
     ) -> Answer:
         """Find a stored answer, or store a job."""
-        new = prepare(parse_body(body))
-        new = NewJob(new.kind, new.digest, new.task, wish.fresh, key_id)
         use = None
         if wish.idempotency_key is not None:
             # Of the request as sent: the catalogue in force may change between two tries.
@@ -225,6 +234,8 @@ class Service:
                     job = self.store.jobs.get(job_id)
                     assert job is not None
                     return Answer(None, None, job, True)
+            new = prepare(parse_body(body))
+            new = NewJob(new.kind, new.digest, new.task, wish.fresh, key_id)
             stored = None if wish.fresh else self.store.plans.answer_to(kind, new.digest)
             if stored is not None:
                 result_id, document = stored
@@ -247,7 +258,7 @@ class Service:
                 "idempotency-reused",
                 "the Idempotency-Key was used for another request; give each its own.",
             ) from None
-        return Answer(None, None, job, False)
+        return Answer(None, None, job, job.finished)
 
     def _answer_of(self, kind: str, job: Job, reused: bool) -> Answer:
         """Return the result of a job that ended."""
@@ -295,6 +306,13 @@ class StoredProblemError(ProblemError):
         Exception.__init__(self, job.problem["detail"])
         self.document = {**job.problem, "instance": job_url(job.id)}
         self.headers = {}
+
+
+def first_of(error: BaseException) -> BaseException:
+    """Return the first exception within a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def parse_body(body: bytes) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from data.errors import InputError
 
@@ -26,7 +26,9 @@ def default_store_url() -> str:
 class Settings(BaseSettings):
     """Every setting of the service; each has a description, which the documentation shows."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, allow_inf_nan=False
+    )
 
     host: Annotated[
         str, Field(description="Address to listen on. Anything but loopback needs API keys.")
@@ -82,7 +84,7 @@ class Settings(BaseSettings):
             description="Most address space (MiB) of a worker; 0 for no limit. What needs more "
             "fails and says so.",
         ),
-    ] = 8192
+    ] = 4096
     queue_limit: Annotated[
         int, Field(ge=1, description="Jobs that may wait; beyond it requests get 429.")
     ] = 200
@@ -133,6 +135,14 @@ class Settings(BaseSettings):
             "go back in the queue.",
         ),
     ] = 20.0
+    dead_after_s: Annotated[
+        float,
+        Field(
+            ge=5,
+            description="Seconds without a sign of life after which the other servers of a "
+            "PostgreSQL store take a server for dead, and its jobs over.",
+        ),
+    ] = 15.0
     log_format: Annotated[
         Literal["json", "text"], Field(description="Logs as JSON, one object a line, or as text.")
     ] = "json"
@@ -180,6 +190,9 @@ def load_settings(**given: object) -> Settings:
     """
     try:
         return Settings(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    except SettingsError as error:
+        name = next((n for n in Settings.model_fields if f'"{n}"' in str(error)), "settings")
+        raise InputError(f"{name} ({PREFIX}{name.upper()}): must be a JSON list.") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"

@@ -6,10 +6,13 @@ exceptions that travel between processes lose what made them.
 
 from __future__ import annotations
 
+import ctypes
 import datetime as dt
 import json
 import os
 import resource
+import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
 Task = dict[str, Any]
 Answer = dict[str, Any]
+
+PR_SET_PDEATHSIG = 1
+"""Of ``prctl``, from ``linux/prctl.h``."""
 
 
 def answer(kind: str, text: str, channel: str, job_id: str, memory_bytes: int) -> str:
@@ -48,9 +54,11 @@ def answer(kind: str, text: str, channel: str, job_id: str, memory_bytes: int) -
         JSON with `document`, or with `error`: its `kind` (``input``, ``failed``, ``memory`` or
         ``internal``) and `message`.
     """
+    _die_with_server()
     if memory_bytes:
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, hard))
+        most = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
     reporter = Reporter(channel, job_id)
     reporter.tell(worker_pid=os.getpid(), stage="begins")
     found: Answer
@@ -61,13 +69,25 @@ def answer(kind: str, text: str, channel: str, job_id: str, memory_bytes: int) -
     except MinfleetError as error:
         found = {"error": {"kind": "failed", "message": _one_line(error)}}
     except MemoryError:
-        limit = f"{memory_bytes / 2**20:,.0f} MiB"
-        found = {"error": {"kind": "memory", "message": f"more than {limit} were needed"}}
+        message = (
+            f"more than {memory_bytes / 2**20:,.0f} MiB were needed; ask for less, or raise "
+            "MINFLEET_WORKER_MEMORY_MB."
+        )
+        found = {"error": {"kind": "memory", "message": message}}
     except Exception as error:
         # The server's log shows where; the client is told only that it was no fault of theirs.
         trace = traceback.format_exc()
         found = {"error": {"kind": "internal", "message": repr(error), "traceback": trace}}
     return json.dumps({**found, "worker_pid": os.getpid()}, allow_nan=False)
+
+
+def _die_with_server() -> None:
+    """Let the system kill this process when the server dies, so that none works for nobody.
+
+    Only Linux does; elsewhere a worker ends after its task.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def plan_task(task: Task, reporter: Reporter) -> Answer:

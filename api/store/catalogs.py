@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
 from api.store.database import Database
 from api.store.records import insert_new, now
@@ -37,6 +37,10 @@ class InForce:
     created_at: dt.datetime
 
 
+class MovedOnError(Exception):
+    """Another catalogue came in force since the one that a change was made to."""
+
+
 @dataclass(frozen=True)
 class StoredModel:
     """A model config as imported; the last one of a name counts."""
@@ -60,13 +64,18 @@ class Catalogs:
         """Bring the shipped catalogue in force unless the user's own is; return what is in force.
 
         A newer minfleet ships newer prices: they replace the shipped ones of before, but never an
-        import.
+        import. An older minfleet, started again beside a newer one, brings nothing back.
         """
         shipped = Catalog.load()
+        was_shipped = select(catalog_history.c.number).where(
+            catalog_history.c.kind == "shipped", catalog_history.c.catalog_id == shipped.id
+        )
 
         def work(connection: Connection) -> InForce:
+            _take_turns(connection)
             last = _last(connection)
-            if last is not None and (last.kind != "shipped" or last.catalog_id == shipped.id):
+            own = last is not None and last.kind != "shipped"
+            if last is not None and (own or connection.execute(was_shipped).first() is not None):
                 return last
             return _bring_in_force(connection, shipped, "shipped", "ships with minfleet", None)
 
@@ -85,15 +94,41 @@ class Catalogs:
             raise LookupError("no catalogue is in force")
         return last
 
-    def bring_in_force(self, catalog: Catalog, note: str, key_id: str | None) -> InForce:
-        """Store an imported catalogue and bring it in force."""
+    def bring_in_force(
+        self, catalog: Catalog, note: str, key_id: str | None, *, after: int | None = None
+    ) -> InForce:
+        """Store an imported catalogue and bring it in force.
+
+        Parameters
+        ----------
+        catalog
+            As `as_stored` returns it.
+        after
+            Number of what was in force when the catalogue was made of it; None to replace
+            whatever is.
+
+        Raises
+        ------
+        MovedOnError
+            If something else is in force by now.
+        """
         return self._database.write(
-            lambda connection: _bring_in_force(connection, catalog, "imported", note, key_id)
+            lambda connection: _bring_in_force(
+                connection, catalog, "imported", note, key_id, after=after
+            )
         )
 
-    def keep(self, catalog: Catalog) -> None:
-        """Store a snapshot without bringing it in force, so that plans can name it."""
-        self._database.write(lambda connection: keep(connection, catalog))
+    def keep(self, catalog: Catalog) -> Catalog:
+        """Store a snapshot without bringing it in force, so that plans can name it; return it.
+
+        Raises
+        ------
+        CatalogError
+            See `as_stored`.
+        """
+        stored = as_stored(catalog)
+        self._database.write(lambda connection: keep(connection, stored))
+        return stored
 
     def load(self, catalog_id: str) -> Catalog:
         """Return a snapshot.
@@ -104,6 +139,11 @@ class Catalogs:
             If there is none of that id.
         """
         return self._read(catalog_id)
+
+    def offer_cells(self, catalog_id: str, offer_id: str) -> dict[str, str] | None:
+        """Return the row of an offer in a snapshot, without reading the other rows."""
+        offers = self._document(catalog_id)["offers"]
+        return next((cells for cells in offers if cells["offer_id"] == offer_id), None)
 
     def history(self, limit: int, before: int | None = None) -> list[InForce]:
         """Return what was in force, the latest first."""
@@ -157,15 +197,39 @@ class Catalogs:
         return [_stored_model(row) for row in rows]
 
     def _load(self, catalog_id: str) -> Catalog:
+        return Catalog.from_dict(self._document(catalog_id), catalog_id)
+
+    def _document(self, catalog_id: str) -> dict[str, Any]:
         query = select(catalogs.c.document).where(catalogs.c.id == catalog_id)
         packed = self._database.read(lambda c: c.execute(query).scalar())
         if packed is None:
             raise LookupError(catalog_id)
-        return Catalog.from_dict(json.loads(zlib.decompress(packed)), catalog_id)
+        found: dict[str, Any] = json.loads(zlib.decompress(packed))
+        return found
+
+
+def as_stored(catalog: Catalog) -> Catalog:
+    """Return a catalogue as it is read back: cells on one line, numbers written out.
+
+    The same rows may be written in several ways; their id is that of this one.
+
+    Raises
+    ------
+    CatalogError
+        If a row could not be read again, such as an offer that costs less than the electricity of
+        an accelerator that was changed.
+    """
+    return Catalog.from_dict(catalog.to_dict())
 
 
 def keep(connection: Connection, catalog: Catalog) -> None:
-    """Store a snapshot within a transaction; nothing happens where it is stored already."""
+    """Store a snapshot within a transaction; nothing happens where it is stored already.
+
+    Parameters
+    ----------
+    catalog
+        As `as_stored` returns it.
+    """
     known = select(catalogs.c.id).where(catalogs.c.id == catalog.id)
     if connection.execute(known).first() is None:
         packed = zlib.compress(json.dumps(catalog.to_dict()).encode())
@@ -178,12 +242,27 @@ def _last(connection: Connection) -> InForce | None:
     return None if row is None else InForce(**row._mapping)
 
 
+def _take_turns(connection: Connection) -> None:
+    """Let no other server bring anything in force until this transaction ends."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer in any case
+        connection.execute(text("LOCK TABLE catalog_history IN SHARE ROW EXCLUSIVE MODE"))
+
+
 def _bring_in_force(
-    connection: Connection, catalog: Catalog, kind: Kind, note: str, key_id: str | None
+    connection: Connection,
+    catalog: Catalog,
+    kind: Kind,
+    note: str,
+    key_id: str | None,
+    *,
+    after: int | None = None,
 ) -> InForce:
+    _take_turns(connection)
     last = _last(connection)
     if last is not None and (last.catalog_id, last.kind, last.note) == (catalog.id, kind, note):
         return last
+    if after is not None and (last is None or last.number != after):
+        raise MovedOnError(catalog.id)
     keep(connection, catalog)
     connection.execute(
         catalog_history.insert().values(

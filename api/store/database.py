@@ -48,8 +48,9 @@ class Database:
 
     @property
     def name(self) -> str:
-        """The URL without its password."""
-        return self.engine.url.render_as_string(hide_password=True)
+        """The URL without its password and its options, where another may stand."""
+        url = self.engine.url.set(drivername=self.engine.dialect.name, query={})
+        return url.render_as_string(hide_password=True)
 
     @property
     def is_sqlite(self) -> bool:
@@ -90,8 +91,8 @@ class Database:
 
         try:
             return again(once)
-        except exc.IntegrityError:
-            raise
+        except (exc.IntegrityError, exc.DataError):
+            raise  # a fault of ours, which no other try would mend
         except exc.DBAPIError as error:
             raise StoreError(f"the store cannot be used: {_reason(error)}.") from error
         except exc.TimeoutError as error:
@@ -106,9 +107,15 @@ class Database:
             If another server holds it.
         """
         path = self.engine.url.database
-        if not self.is_sqlite or not path or path == ":memory:":
+        if not self.is_sqlite:
             return
-        handle = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            handle = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise InputError(
+                f"{path}: the store cannot be written ({error.strerror}); give another with "
+                "MINFLEET_STORE_URL."
+            ) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -130,7 +137,7 @@ class Database:
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):
         raise InputError(
             "store_url: is not a URL; write sqlite:///PATH or postgresql://USER@HOST/NAME."
         ) from None
@@ -146,6 +153,7 @@ def _engine(url: str) -> Engine:
                 max_overflow=20,
                 pool_timeout=5,
                 connect_args={"connect_timeout": 5},
+                hide_parameters=True,
             )
         except ModuleNotFoundError:
             raise InputError(
@@ -155,14 +163,22 @@ def _engine(url: str) -> Engine:
 
 
 def _sqlite(url: Any) -> Engine:
-    if url.database and url.database != ":memory:":
-        folder = Path(url.database).expanduser().resolve().parent
-        url = url.set(database=str(folder / Path(url.database).name))
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder}: cannot be made ({error.strerror}).") from None
-    engine = create_engine(url, connect_args={"timeout": BUSY_S, "check_same_thread": False})
+    if not url.database or url.database == ":memory:":
+        raise InputError("store_url: names no file; write sqlite:///PATH.")
+    folder = Path(url.database).expanduser().resolve().parent
+    url = url.set(database=str(folder / Path(url.database).name))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}).") from None
+    engine = create_engine(
+        url,
+        connect_args={"timeout": BUSY_S, "check_same_thread": False},
+        pool_size=10,
+        max_overflow=40,
+        pool_timeout=5,
+        hide_parameters=True,
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:
@@ -195,5 +211,7 @@ def _is_broken(error: BaseException) -> bool:
 
 
 def _reason(error: exc.DBAPIError) -> str:
-    """Return the database's own words, on one line and without the statement."""
-    return " ".join(str(error.orig).split()).rstrip(".")
+    """Return the database's own words, one line of them and without the statement."""
+    lines = [" ".join(line.split()) for line in str(error.orig).splitlines()] or [""]
+    said = lines[-1] if lines[0].endswith(":") else lines[0]
+    return said.strip("- ").rstrip(".?!")

@@ -32,6 +32,10 @@ class IdempotencyError(Exception):
     """An Idempotency-Key was used for another request before."""
 
 
+class IdempotencyRaceError(Exception):
+    """The same request came twice at once, and the other one was first."""
+
+
 def used(connection: Connection, use: IdempotencyUse | None) -> Any:
     """Return what a key was used for: a row with `job_id` and `result_id`; None where it was not.
 
@@ -52,6 +56,15 @@ def used(connection: Connection, use: IdempotencyUse | None) -> Any:
 
 
 def note_use(connection: Connection, use: IdempotencyUse | None, **what: str) -> None:
-    """Note what a key is used for: `job_id` or `result_id`."""
-    if use is not None:
-        insert_new(connection, idempotency, **vars(use), **what, created_at=now())
+    """Note what a key is used for: `job_id` or `result_id`.
+
+    Raises
+    ------
+    IdempotencyRaceError
+        If it was noted for something else since `used` was asked; the transaction must be undone.
+    """
+    if use is None or insert_new(connection, idempotency, **vars(use), **what, created_at=now()):
+        return
+    row = used(connection, use)
+    if row is None or any(getattr(row, name) != value for name, value in what.items()):
+        raise IdempotencyRaceError(use.name)

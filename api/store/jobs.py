@@ -7,6 +7,7 @@ servers never both win.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from api.store.database import Database
-from api.store.idempotency import IdempotencyUse, note_use, used
+from api.store.database import Database, Work
+from api.store.idempotency import IdempotencyRaceError, IdempotencyUse, note_use, used
+from api.store.plans import stored_answer
 from api.store.records import insert_new, new_id, now
 from api.store.tables import jobs
 
@@ -79,6 +81,10 @@ class QueueFullError(Exception):
     """As many jobs wait as may; the number that do is the argument."""
 
 
+class _AgainError(Exception):
+    """Another transaction came between; from the start this one goes through."""
+
+
 class Jobs:
     """The jobs of a store."""
 
@@ -87,6 +93,9 @@ class Jobs:
 
     def submit(self, new: NewJob, queue_limit: int, use: IdempotencyUse | None = None) -> Job:
         """Store a job, or return the open one for an equal request.
+
+        An answer that was stored a moment ago makes a job that is done, unless a fresh one is
+        wanted.
 
         Raises
         ------
@@ -99,22 +108,23 @@ class Jobs:
 
         def work(connection: Connection) -> Job:
             before = used(connection, use)
-            if before is not None and before.job_id is not None:
-                found = find_job(connection, jobs.c.id == before.job_id)
-                assert found is not None
-                return found
+            if before is not None:
+                return _job_of_use(connection, before, made, new)
             found = find_job(connection, jobs.c.active_digest == new.digest)
             if found is None:
-                queued = waiting(connection)
-                if queued >= queue_limit:
-                    raise QueueFullError(queued)
-                _insert(connection, made, new)
-                found = find_job(connection, jobs.c.active_digest == new.digest)
-                assert found is not None
+                found = _new_job(connection, made, new, queue_limit)
             note_use(connection, use, job_id=found.id)
             return found
 
-        return self._database.write(work)
+        return self._write(work)
+
+    def _write(self, work: Work[Job]) -> Job:
+        """Run a transaction that another one may come in between of."""
+        while True:
+            try:
+                return self._database.write(work)
+            except (_AgainError, IdempotencyRaceError):
+                continue
 
     def record_done(self, new: NewJob, result_id: str, use: IdempotencyUse | None = None) -> Job:
         """Store a job that a stored answer has answered already."""
@@ -122,15 +132,12 @@ class Jobs:
 
         def work(connection: Connection) -> Job:
             before = used(connection, use)
-            job_id = made if before is None or before.job_id is None else before.job_id
-            if job_id == made:
-                _insert(connection, made, new, state="done", result_id=result_id)
-                note_use(connection, use, job_id=made)
-            found = find_job(connection, jobs.c.id == job_id)
-            assert found is not None
-            return found
+            if before is not None:
+                return _job_of_use(connection, before, made, new)
+            note_use(connection, use, job_id=made)
+            return _insert(connection, made, new, state="done", result_id=result_id)
 
-        return self._database.write(work)
+        return self._write(work)
 
     def used(self, use: IdempotencyUse) -> tuple[str | None, str | None]:
         """Return job and result that an Idempotency-Key was used for, None where it was not.
@@ -144,8 +151,16 @@ class Jobs:
         return (None, None) if row is None else (row.job_id, row.result_id)
 
     def use_for_result(self, use: IdempotencyUse, result_id: str) -> None:
-        """Note that an Idempotency-Key was answered from the store."""
-        self._database.write(lambda c: note_use(c, use, result_id=result_id))
+        """Note that an Idempotency-Key was answered from the store.
+
+        Raises
+        ------
+        IdempotencyError
+            If it was used for another request.
+        """
+        # The same request came twice at once: what the other one noted stands.
+        with contextlib.suppress(IdempotencyRaceError):
+            self._database.write(lambda c: note_use(c, use, result_id=result_id))
 
     def get(self, job_id: str) -> Job | None:
         """Return a job."""
@@ -213,6 +228,27 @@ class Jobs:
         return self._database.write(work)
 
 
+def _job_of_use(connection: Connection, before: Any, made: str, new: NewJob) -> Job:
+    """Return the job that an Idempotency-Key was used for, or one that has the result it gave."""
+    if before.job_id is None:
+        return _insert(connection, made, new, state="done", result_id=before.result_id)
+    found = find_job(connection, jobs.c.id == before.job_id)
+    assert found is not None
+    return found
+
+
+def _new_job(connection: Connection, made: str, new: NewJob, queue_limit: int) -> Job:
+    """Store a job for which none was open a moment ago."""
+    # Whoever ended an open one since then stored its answer in the same transaction.
+    answer = None if new.fresh else stored_answer(connection, new.kind, new.digest)
+    if answer is not None:
+        return _insert(connection, made, new, state="done", result_id=answer)
+    queued = waiting(connection)
+    if queued >= queue_limit:
+        raise QueueFullError(queued)
+    return _insert(connection, made, new)
+
+
 def _insert(
     connection: Connection,
     job_id: str,
@@ -220,7 +256,8 @@ def _insert(
     *,
     state: str = "queued",
     result_id: str | None = None,
-) -> None:
+) -> Job:
+    """Store a job and return it; an open one for an equal request is returned in its place."""
     done = state != "queued"
     insert_new(
         connection,
@@ -239,6 +276,12 @@ def _insert(
         created_at=now(),
         finished_at=now() if done else None,
     )
+    stored = find_job(
+        connection, jobs.c.id == job_id if done else jobs.c.active_digest == new.digest
+    )
+    if stored is None:  # the open one ended before it could be read
+        raise _AgainError
+    return stored
 
 
 def waiting(connection: Connection) -> int:

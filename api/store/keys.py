@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 
 from api.store.database import Database
-from api.store.records import now
+from api.store.records import insert_new, now
 from api.store.tables import keys
 
 SCOPES = ("read", "plan", "admin")
@@ -65,7 +65,7 @@ class Keys:
             "rate_per_minute": rate_per_minute,
             "created_at": now(),
         }
-        self._database.write(lambda c: c.execute(keys.insert().values(**values)))
+        self._database.write(lambda c: insert_new(c, keys, **values))
         found = next(k for k in self.list() if k.id == key_id)
         return found, f"{PREFIX}_{key_id}_{secret}"
 

@@ -112,6 +112,15 @@ TABLES = {"plan": plans, "simulation": simulations}
 """Kind of a job → the table that its result goes to."""
 
 
+def stored_answer(connection: Connection, kind: str, digest: str) -> str | None:
+    """Return the id of the plan or simulation that answers a request, if any."""
+    table = TABLES[kind]
+    found: str | None = connection.execute(
+        select(table.c.id).where(table.c.digest == digest)
+    ).scalar()
+    return found
+
+
 def store_plan(
     connection: Connection,
     document: dict[str, Any],

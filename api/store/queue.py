@@ -164,9 +164,22 @@ class Queue:
         query = select(jobs).where(jobs.c.owner == self.owner, jobs.c.state == "running")
         return [read_job(r) for r in self._database.read(lambda c: c.execute(query).all())]
 
-    def end_attempt(self, job: Job, attempt: dict[str, Any]) -> None:
-        """Record that a worker died: the job waits again, or fails if it died as often as may."""
-        self._database.write(lambda connection: _end_attempt(connection, job, attempt))
+    def end_attempt(self, job: Job, attempt: dict[str, Any]) -> str:
+        """Record that a worker died: the job waits again, or fails if it died as often as may.
+
+        Returns
+        -------
+        str
+            The state of the job from now on.
+        """
+
+        def work(connection: Connection) -> str:
+            _end_attempt(connection, job, attempt)
+            found = find_job(connection, jobs.c.id == job.id)
+            assert found is not None
+            return found.state
+
+        return self._database.write(work)
 
     def _change(self, job: Job, **values: Any) -> bool:
         """Change a running job, if it is still its owner's."""

@@ -12,6 +12,7 @@ from api.store.jobs import Jobs
 from api.store.keys import Keys
 from api.store.plans import Plans
 from api.store.queue import Queue
+from data.errors import StoreError
 
 
 class Store:
@@ -45,10 +46,11 @@ class Store:
         Raises
         ------
         StoreError
-            If the store cannot be reached.
+            If the store cannot be reached, or a newer minfleet has changed its schema.
         """
         from alembic import command
         from alembic.config import Config
+        from alembic.util.exc import CommandError
 
         config = Config()
         config.set_main_option("script_location", str(resources.files("api.store") / "migrations"))
@@ -57,7 +59,13 @@ class Store:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
-        self.database.write(work)
+        try:
+            self.database.write(work)
+        except CommandError:
+            raise StoreError(
+                f"{self.database.name}: a newer minfleet has changed this store; upgrade minfleet, "
+                "or give another store."
+            ) from None
 
     def check(self) -> None:
         """Ask the store for an answer.

@@ -34,10 +34,11 @@ async def catalog_history(
 ) -> Response:
     """Return the snapshots of accelerators and offers that were in force, the latest first."""
     catalogs = service_of(request).store.catalogs
-    found = await to_thread.run_sync(catalogs.history, limit, before)
-    path = f"{request.url.path}?limit={limit}&before={found[-1].number}" if found else None
+    found = await to_thread.run_sync(catalogs.history, limit + 1, before)
+    more, found = len(found) > limit, found[:limit]
+    path = f"{request.url.path}?limit={limit}&before={found[-1].number}" if more else None
     entries = [{k: v for k, v in vars(f).items() if k != "key_id"} for f in found]
-    return shown({"history": entries, "next": path if len(found) == limit else None})
+    return shown({"history": entries, "next": path})
 
 
 @router.get(
@@ -56,13 +57,14 @@ async def offer_history(
     def work() -> list[dict[str, object]]:
         changes: list[dict[str, object]] = []
         for entry in reversed(catalogs.history(SNAPSHOTS_READ)):
-            offer = catalogs.load(entry.catalog_id).offer(offer_id)
-            figures = {
-                "price_per_node_hour_usd": offer and offer.price_per_node_hour_usd,
-                "stock": offer and offer.stock,
-            }
-            if not changes and offer is None:
+            cells = catalogs.offer_cells(entry.catalog_id, offer_id)
+            if not changes and cells is None:
                 continue
+            price, stock = (cells or {}).get("price_per_node_hour_usd"), (cells or {}).get("stock")
+            figures = {
+                "price_per_node_hour_usd": float(price) if price else None,
+                "stock": int(stock) if stock else None,
+            }
             if not changes or any(changes[-1][k] != v for k, v in figures.items()):
                 told = {"catalog_id": entry.catalog_id, "since": entry.created_at}
                 changes.append({**told, **figures})

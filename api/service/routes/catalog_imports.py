@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -11,14 +11,15 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from api.schemas.catalog import ImportReport
-from api.schemas.requests import ModelImport
+from api.schemas.requests import Day, ModelImport
 from api.service.access import Admin
 from api.service.examples import IMPORT_EXAMPLES, MODEL_EXAMPLES
 from api.service.openapi import component
 from api.service.problems import ProblemError
-from api.service.routes.catalog import shown, snapshot
+from api.service.routes.catalog import shown
 from api.service.routes.common import body, body_of, document, problems, service_of
 from api.service.service import Service, parse_body
+from api.store.catalogs import MovedOnError, as_stored
 from data.accelerators import parse_accelerators
 from data.catalog import Catalog
 from data.checks import check_catalog
@@ -32,8 +33,11 @@ from model.read_config import read_architecture
 router = APIRouter(prefix="/v1/catalog", tags=["catalogue"])
 
 REFUSALS = (
-    "malformed", "slow-body", "too-large", "media-type", "invalid", "too-complex", "not-found",
+    "malformed", "slow-body", "conflict", "too-large", "media-type", "invalid", "too-complex",
 )  # fmt: skip
+
+TRIES = 10
+"""How often an import starts again because another one came in force before it."""
 
 ROWS = {"type": "array", "items": {"type": "object"}, "minItems": 1}
 
@@ -73,7 +77,7 @@ async def import_offers(
         str, Query(max_length=200, description="Cloud of a SkyPilot list; it does not say.")
     ] = "",
     observed_at: Annotated[
-        dt.date | None, Query(description="Day a SkyPilot list was fetched; it does not say.")
+        Day | None, Query(description="Day a SkyPilot list was fetched; it does not say.")
     ] = None,
     note: Note = "",
     dry_run: DryRun = False,
@@ -85,8 +89,7 @@ async def import_offers(
     service = service_of(request)
     raw = await body_of(request)
 
-    def work() -> Response:
-        before = snapshot(service, None)
+    def work(before: Catalog, number: int) -> Response:
         if format == "skypilot":
             if not provider or observed_at is None:
                 raise InputError("a SkyPilot list says neither; give provider and observed_at.")
@@ -102,11 +105,10 @@ async def import_offers(
             {o.offer_id: o for o in before.offers}, {o.offer_id: o for o in after.offers}
         )
         skipped = [{"place": s.place, "what": s.what, "reason": s.reason} for s in imported.skipped]
-        return _enact(
-            service, before, after, report, note, key, dry_run, rows=imported.rows, skipped=skipped
-        )
+        facts = {"rows": imported.rows, **report, "skipped": skipped}
+        return _enact(service, before, number, after, facts, note, key, dry_run)
 
-    return await to_thread.run_sync(work)
+    return await to_thread.run_sync(_on_what_is_in_force, service, work)
 
 
 @router.post(
@@ -124,15 +126,15 @@ async def import_accelerators(
     service = service_of(request)
     raw = await body_of(request)
 
-    def work() -> Response:
-        before = snapshot(service, None)
+    def work(before: Catalog, number: int) -> Response:
         rows = table_rows(parse_body(raw), "accelerators", "body")
         _check_count(service, len(rows))
         after = replace(before, accelerators={**before.accelerators, **parse_accelerators(rows)})
         report = _changes(before.accelerators, after.accelerators)
-        return _enact(service, before, after, report, note, key, dry_run, rows=len(rows))
+        facts = {"rows": len(rows), **report, "skipped": []}
+        return _enact(service, before, number, after, facts, note, key, dry_run)
 
-    return await to_thread.run_sync(work)
+    return await to_thread.run_sync(_on_what_is_in_force, service, work)
 
 
 @router.post(
@@ -206,27 +208,46 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, l
     }
 
 
+def _on_what_is_in_force(service: Service, work: Callable[[Catalog, int], Response]) -> Response:
+    """Change the catalogue in force; start again where another change came first.
+
+    Parameters
+    ----------
+    work
+        Given the snapshot in force and its number in the history.
+    """
+    for _ in range(TRIES):
+        current = service.store.catalogs.in_force()
+        try:
+            return work(service.intake.snapshot(current.catalog_id), current.number)
+        except MovedOnError:
+            continue
+    raise ProblemError(
+        "conflict", "other imports came in force before this one, again and again; send it again."
+    )
+
+
 def _enact(
     service: Service,
     before: Catalog,
-    after: Catalog,
-    report: dict[str, list[str]],
+    number: int,
+    changed: Catalog,
+    facts: dict[str, Any],
     note: str,
     key: Any,
     dry_run: bool,
-    *,
-    rows: int,
-    skipped: list[dict[str, str]] | None = None,
 ) -> Response:
     """Bring a snapshot in force, unless it only was to be looked at, and report it."""
+    after = as_stored(changed)
     today = dt.date.today()
     known = {(f.place, f.message) for f in check_catalog(before, today)}
     new = [f for f in check_catalog(after, today) if (f.place, f.message) not in known]
     if not dry_run:
-        service.store.catalogs.bring_in_force(after, note, None if key is None else key.id)
-    facts = {"dry_run": dry_run, "catalog_id": after.id, "rows": rows}
+        service.store.catalogs.bring_in_force(
+            after, note, None if key is None else key.id, after=number
+        )
     warnings = [f"{f.place}: {f.message}" for f in new]
-    return shown({**facts, **report, "skipped": skipped or [], "warnings": warnings})
+    return shown({"dry_run": dry_run, "catalog_id": after.id, **facts, "warnings": warnings})
 
 
 def _check_count(service: Service, rows: int) -> None:

@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 
 from api.schemas.jobs import JobDocument, JobList
 from api.service.access import Planner, Reader
+from api.service.openapi import component
 from api.service.problems import ProblemError
 from api.service.routes.common import document, json_response, problems, service_of, shown_job
 from api.service.service import Service
@@ -20,6 +21,19 @@ from api.store.jobs import Job
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 EVENTS = "text/event-stream"
+
+EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"const": "job"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": component(JobDocument),
+        },
+    },
+    "required": ["event", "data"],
+}
 
 
 @router.get(
@@ -43,12 +57,12 @@ async def list_jobs(
     service = service_of(request)
     try:
         found = await to_thread.run_sync(
-            lambda: service.store.jobs.list(limit, after=after, state=state)
+            lambda: service.store.jobs.list(limit + 1, after=after, state=state)
         )
     except LookupError:
         raise ProblemError("not-found", f"after: there is no job {after!r}.") from None
+    more, found = len(found) > limit, found[:limit]
     shown = [await shown_job(service, job) for job in found]
-    more = len(found) == limit
     following = request.url.include_query_params(after=found[-1].id) if more else None
     path = None if following is None else f"{following.path}?{following.query}"
     return json_response({"jobs": shown, "next": path})
@@ -72,7 +86,7 @@ async def read_job(request: Request, key: Reader, job_id: str) -> Response:
         200: {
             "description": "Server-sent events `job`, each the job as it is then; the last one "
             "is final. The stream ends with it.",
-            "content": {EVENTS: {"schema": {"type": "string"}}},
+            "content": {EVENTS: {"schema": EVENT}},
         },
         **problems("not-found"),
     },
@@ -85,13 +99,17 @@ async def follow_job(request: Request, key: Reader, job_id: str) -> Response:
 
     async def events() -> AsyncIterator[str]:
         async for change in service.dispatcher.follow(job.id):
-            yield f"event: job\ndata: {json.dumps(await shown_job(service, change))}\n\n"
+            if change is None:
+                yield ": nothing new\n\n"
+            else:
+                yield f"event: job\ndata: {json.dumps(await shown_job(service, change))}\n\n"
 
     return StreamingResponse(events(), media_type=EVENTS, headers={"Cache-Control": "no-cache"})
 
 
-@router.delete(
-    "/{job_id}",
+@router.delete("/{job_id}", include_in_schema=False)
+@router.post(
+    "/{job_id}/cancel",
     summary="Cancel a job",
     responses={
         200: document(JobDocument, "The job, cancelled, or as it had ended before."),

@@ -49,8 +49,11 @@ async def readiness(request: Request) -> Response:
     service = service_of(request)
     if service.stopping:
         raise ProblemError("unavailable", "the server is stopping.")
+    if not service.dispatcher.at_work:
+        raise ProblemError("unavailable", "jobs are not worked off; restart the server.")
     if not service.workers.warm:
-        raise ProblemError("unavailable", "the workers are starting.", {"Retry-After": "1"})
+        why = service.trouble or "the workers are starting"
+        raise ProblemError("unavailable", f"{why.rstrip('.')}.", {"Retry-After": "1"})
     try:
         await to_thread.run_sync(service.store.check)
     except StoreError as error:

@@ -13,6 +13,7 @@ from api.schemas.explanation import ExplanationDocument, explanation_of
 from api.schemas.jobs import JobDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.plan_list import PlanList
+from api.schemas.requests import Day
 from api.schemas.words import Status
 from api.service.access import Planner, Reader
 from api.service.examples import PLAN_EXAMPLES
@@ -71,9 +72,7 @@ async def make_plan(
     simulate: Annotated[
         bool | None, Query(description="Over `settings.simulate` of the body.")
     ] = None,
-    as_of: Annotated[
-        dt.date | None, Query(description="Over `settings.as_of` of the body.")
-    ] = None,
+    as_of: Annotated[Day | None, Query(description="Over `settings.as_of` of the body.")] = None,
 ) -> Response:
     """Find the cheapest fleet for a workload, with its proof.
 
@@ -127,12 +126,12 @@ async def list_plans(
     try:
         found = await to_thread.run_sync(
             lambda: service.store.plans.list(
-                limit, after=after, status=status, model=model, workload_id=workload_id
+                limit + 1, after=after, status=status, model=model, workload_id=workload_id
             )
         )
     except LookupError:
         raise ProblemError("not-found", f"after: there is no plan {after!r}.") from None
-    more = len(found) == limit
+    more, found = len(found) > limit, found[:limit]
     following = request.url.include_query_params(after=found[-1].id) if more else None
     entries = [
         {**{k: v for k, v in vars(p).items() if k != "number"}, "created_at": _iso(p.created_at)}
