@@ -8,7 +8,7 @@ from typing import Annotated
 
 from aiolimiter import AsyncLimiter
 from anyio import to_thread
-from fastapi import Depends, Request, Security
+from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.service.problems import ProblemError
@@ -88,6 +88,7 @@ def needs(scope: str) -> Callable[..., Awaitable[Key | None]]:
     return check
 
 
-Reader = Annotated[Key | None, Depends(needs("read"))]
-Planner = Annotated[Key | None, Depends(needs("plan"))]
-Admin = Annotated[Key | None, Depends(needs("admin"))]
+# The scopes are named once more for OpenAPI, which shows them.
+Reader = Annotated[Key | None, Security(needs("read"), scopes=["read"])]
+Planner = Annotated[Key | None, Security(needs("plan"), scopes=["plan"])]
+Admin = Annotated[Key | None, Security(needs("admin"), scopes=["admin"])]

@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 
+from api.service.settings import Settings
 from solver.workload import Workload
 
 PAGES = [
@@ -18,11 +19,14 @@ PAGES = [
     "docs/calibration.md",
     "docs/catalog.md",
     "docs/cli.md",
+    "docs/deploy.md",
     "docs/examples.md",
     "docs/formulation.md",
     "docs/measurements.md",
+    "docs/operations.md",
     "docs/performance-model.md",
     "docs/plan.md",
+    "docs/rest.md",
     "docs/schemas.md",
     "docs/simulation.md",
     "docs/workload.md",
@@ -74,6 +78,20 @@ def test_tables_of_fields_are_those_of_the_models(page, script):
     for name, parts in schemas.pages().items():
         for part, content in parts.items():
             assert marked.between(page(name), part) == content, f"{name}: run 'make schemas'"
+
+
+def test_pages_of_the_service_show_every_setting_endpoint_problem_and_metric(page, script):
+    service, marked = script("render_service"), script("marked")
+    for name, parts in service.pages().items():
+        for part, content in parts.items():
+            assert len(content.splitlines()) > 10
+            assert marked.between(page(name), part) == content, f"run docs/{service.__name__}.py"
+
+
+def test_every_setting_says_what_it_does():
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith(".")
 
 
 def test_every_example_is_shown_as_it_is(page, root, script):

@@ -168,6 +168,7 @@ def test_a_config_with_an_odd_value_is_read_or_refused(name, data):
     key = data.draw(st.sampled_from(sorted(config)))
     odd = source_from_config({**config, key: data.draw(ODD)}, "odd")
     try:
-        assert read_architecture(odd).params_total > 0
-    except InputError as error:
-        assert str(error).startswith("odd: ")
+        total = read_architecture(odd).params_total
+    except InputError:
+        return
+    assert total > 0

@@ -1,0 +1,1 @@
+"""Load on ``minfleet serve``: ``python -m benchmarks.load``."""
