@@ -103,7 +103,8 @@ def _steps(out: Lines, estimate: Estimate) -> None:
     out.title("One decode step (ms)")
     rows = [(label, *(f"{column[key]:,.3f}" for column in columns)) for key, label in TERMS.items()]
     out.table(head, rows)
-    prefill = " + ".join(f"{v:,.1f} ms {k}" for k, v in estimate.prefill_ms.items())
+    parts = ((k.replace("_", " "), v) for k, v in estimate.prefill_ms.items())
+    prefill = " + ".join(f"{v:,.1f} ms {k}" for k, v in parts)
     out.text(f"Prefilling {estimate.request.isl:,.0f} tokens adds {prefill} to its steps.")
 
 

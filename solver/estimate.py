@@ -321,4 +321,4 @@ def _prefill(r: Replicas, cls: RequestClass) -> dict[str, float]:
     cached = cls.cached_share * cls.isl.mean
     attention = float(attention_prefill_s(r, cls.isl.mean, cached)[0])
     work = float(prefill_work_s(r, cls.isl.mean, cached, np.zeros(1))[0])
-    return {"matrices and collectives": (work - attention) * 1e3, "attention": attention * 1e3}
+    return {"matrices_and_collectives": (work - attention) * 1e3, "attention": attention * 1e3}

@@ -42,7 +42,7 @@ class MemoryParts(Document):
 class PrefillParts(Document):
     """Time to prefill one prompt on an idle replica; the parts add up."""
 
-    matrices_and_collectives: Annotated[Milliseconds, Field(alias="matrices and collectives")]
+    matrices_and_collectives: Milliseconds
     """Everything but attention: matrix products, and collectives between tensor-parallel ranks."""
     attention: Milliseconds
     """Attention of the prompt's tokens to one another."""

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
 from api.schemas.units import unit
 from solver.workload import Workload
@@ -75,6 +75,10 @@ class PlanRequest(Request):
     them."""
     settings: PlanSettings = PlanSettings()
     """How hard to try, and how much to say."""
+
+
+class CatalogRows(RootModel[Rows]):
+    """Rows of offers or accelerators, in the columns of a file of them."""
 
 
 class ArrivedRequest(Request):
