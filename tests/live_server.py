@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -28,7 +29,8 @@ SMALL: dict[str, Any] = {
 
 def small(rate_rps: float = 4.0) -> dict[str, Any]:
     """Return a request for a small plan; another rate makes another plan."""
-    workload = {**SMALL, "classes": [{**SMALL["classes"][0], "rate_rps": rate_rps}]}
+    workload = copy.deepcopy(SMALL)
+    workload["classes"][0]["rate_rps"] = rate_rps
     return {"workload": workload, "settings": {"explain": "none", "second_engine": False}}
 
 

@@ -44,6 +44,9 @@ KEEP_ALIVE_S = 15.0
 OWN_THREADS = 4
 """Threads besides one for each worker that talk to the store, whatever requests do."""
 
+STILL_S = 10.0
+"""A store that let no beat through for so long does not answer."""
+
 log = structlog.get_logger("minfleet.jobs")
 
 
@@ -76,6 +79,16 @@ class Dispatcher:
         self._grace_is_over = False
         self._done = anyio.Event()
         self._mean_s = 1.0
+        self._beat_at = time.monotonic()
+        self._trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the store cannot be written to, as of the last beat; None where it can."""
+        silent_s = time.monotonic() - self._beat_at
+        if silent_s > STILL_S:
+            return f"the store has not answered for {silent_s:.0f} s."
+        return self._trouble
 
     @property
     def at_work(self) -> bool:
@@ -296,11 +309,14 @@ class Dispatcher:
                 await self._store_reports()
                 await self._bury(beats, seen)
                 self._metrics.queue_seen(await self._ask(self._store.jobs.counts))
+                self._trouble = None
             except StoreError as error:
+                self._trouble = str(error)
                 log.warning("the store does not answer", error=str(error))
                 seen.clear()  # nobody's beat went on while the store was away
             except Exception:  # a server that does not beat any more would be taken for dead
                 log.exception("beat failed")
+            self._beat_at = time.monotonic()
             await anyio.sleep(BEAT_S)
 
     async def _recover_strays(self, before: set[str]) -> set[str]:

@@ -13,10 +13,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.service.metrics import Metrics
-from api.service.problems import ProblemError, problem, problem_response
+from api.service.problems import PREFIX, ProblemError, problem, problem_response
 from api.service.settings import Settings
 
 SAFE = ("GET", "HEAD", "OPTIONS")
+
+METHODS = (*SAFE, "POST", "PUT", "PATCH", "DELETE")
+"""Those that are counted by name; clients may make up any number of others."""
 
 log = structlog.get_logger("minfleet.http")
 
@@ -51,6 +54,8 @@ class Guard:
             headers = Headers(scope=scope)
             refused = self._refusal(scope, headers)
             if refused is not None:
+                kind = refused["type"].removeprefix(PREFIX)
+                scope.setdefault("state", {})["problem"] = kind
                 await problem_response(refused)(scope, receive, told)
             else:
                 await self._app(scope, self._limited(receive, headers), told)
@@ -59,19 +64,21 @@ class Guard:
             structlog.contextvars.unbind_contextvars("request_id")
 
     def _refusal(self, scope: Scope, headers: Headers) -> dict[str, Any] | None:
-        """Return the problem of a request that a web page sends and may not send."""
+        """Return the problem of a request that is not passed on: its address, host or origin."""
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            return problem("malformed", "the address holds a null character; leave it out.")
         host = headers.get("host", "")
-        hosts = self._settings.hosts
-        if hosts and urlsplit(f"//{host}").hostname not in hosts:
+        hosts = [name.lower() for name in self._settings.hosts]
+        if hosts and _host_name(host) not in hosts:
             return problem(
                 "forbidden",
                 f"this service does not answer to the name {host[:100]!r}; see the setting "
                 "allowed_hosts.",
             )
-        origin = headers.get("origin")
-        if origin is None or scope["method"] in SAFE or origin in self._settings.allowed_origins:
+        origin, allowed = headers.get("origin"), self._settings.allowed_origins
+        if origin is None or scope["method"] in SAFE or origin in allowed or "*" in allowed:
             return None
-        if urlsplit(origin).netloc == host:
+        if origin.partition("://")[2] == host:
             return None
         return problem(
             "forbidden",
@@ -122,9 +129,13 @@ class Guard:
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         """Log a request and count it. Headers, bodies and query strings may hold secrets."""
         route = getattr(scope.get("route"), "path", None) or "none"
-        self._metrics.requests.labels(scope["method"], route, status).inc()
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self._metrics.requests.labels(method, route, status).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
-        key = scope.get("state", {}).get("key")
+        state = scope.get("state", {})
+        if status >= 400:
+            self._metrics.refusals.labels(state.get("problem", "internal")).inc()
+        key = state.get("key")
         log.log(
             10 if route in ("/healthz", "/readyz", "/metrics") and status < 400 else 20,
             "request",
@@ -134,3 +145,11 @@ class Guard:
             ms=round(seconds * 1e3, 2),
             key=None if key is None else key.id,
         )
+
+
+def _host_name(host: str) -> str | None:
+    """Return the name within a Host header, without the port; None where it holds none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:  # half an IPv6 address
+        return None

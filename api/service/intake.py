@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -30,11 +29,6 @@ from data.tables import rows_of
 from solver.workload import Workload
 
 M = TypeVar("M", bound=BaseModel)
-
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-
-TOO_DEEP = 30
-"""Deepest nesting of a document that is stored."""
 
 
 @cache
@@ -70,7 +64,7 @@ class Intake:
             If something in it is wrong, or beyond the limits.
         """
         envelope = self._envelope(content)
-        workload = self.workload(envelope.pop("workload"))
+        workload = self.workload(envelope.pop("workload", None))
         given = _mapping(envelope.pop("settings", {}), "settings")
         settings = _parsed(PlanSettings, {**given, **query}, "settings")
         if settings.time_limit_s > self.settings.max_time_limit_s:
@@ -160,9 +154,7 @@ class Intake:
         InputError
             If something in it is wrong.
         """
-        found = _mapping(content)
-        _check_text(found, "body")
-        return _parsed(ModelImport, found, "")
+        return _parsed(ModelImport, _mapping(content), "")
 
     def workload(self, content: Any) -> Workload:
         """Return a workload that is checked and whole: no trace, no paths, every model known.
@@ -185,7 +177,6 @@ class Intake:
                 f"classes: {len(classes):,} are more than this server plans "
                 f"({self.settings.max_classes:,}); merge similar ones.",
             )
-        _check_text(found, "workload")
         workload = Workload.parse(found)
         for spec in workload.classes:
             for name in ("isl", "osl"):
@@ -277,7 +268,6 @@ class Intake:
         """Return a plan document whose workload a worker can follow."""
         from solver.stored import parse_plan
 
-        _check_text(plan, "plan")
         found = parse_plan(json.dumps(plan), "plan")
         workload = self.workload(found["workload"])
         return {**found, "workload": workload.to_dict()}
@@ -289,8 +279,6 @@ class Intake:
                 f"{name}: {len(rows):,} rows are more than this server takes "
                 f"({self.settings.max_catalog_rows:,}).",
             )
-        if rows is not None:
-            _check_text(rows, name)
 
     def _check_tokens(self, place: str, length: Any) -> None:
         values = length.model_dump().values() if isinstance(length, BaseModel) else [length]
@@ -328,20 +316,3 @@ def _cells(envelope: Mapping[str, Any], name: str) -> list[dict[str, str]] | Non
     """Return rows as the cells of a table, whatever types YAML gave them."""
     rows = envelope.get(name)
     return None if rows is None else [dict(row.cells) for row in rows_of(rows, name)]
-
-
-def _check_text(value: Any, place: str, depth: int = 0) -> None:
-    """Refuse text that no name has and no database stores, and endless nesting."""
-    if depth > TOO_DEEP:
-        raise InputError(f"{place}: is nested more than {TOO_DEEP} deep.")
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise InputError(f"{place}: the key {key!r} is not text; put it in quotes.")
-            _check_text(key, place, depth + 1)
-            _check_text(item, place, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check_text(item, place, depth + 1)
-    elif isinstance(value, str) and UNPRINTABLE.search(value):
-        raise InputError(f"{place}: {value[:40]!r} holds characters that cannot be printed.")

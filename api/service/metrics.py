@@ -58,7 +58,9 @@ class Metrics:
         self.queue = make(Gauge, "queue_jobs", "Jobs of the store that wait or run.", ("state",))
         self.workers = make(Gauge, "workers", "Worker processes for jobs.", ("state",))
         self.worker_deaths = make(Counter, "worker_deaths", "Workers killed or crashed.")
-        self.refusals = make(Counter, "refusals", "Requests refused, by kind.", ("kind",))
+        self.refusals = make(
+            Counter, "refusals", "Requests that ended with a problem, by kind.", ("kind",)
+        )
 
     def watch_workers(self, count: int, busy: Callable[[], int]) -> None:
         """Read the workers whenever somebody looks."""

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from api.schemas.estimate_request import EstimateRequest
 from api.schemas.export import say_units
-from api.schemas.requests import ModelImport, PlanRequest, SimulationRequest
+from api.schemas.requests import CatalogRows, ModelImport, PlanRequest, SimulationRequest
 from api.service.problems import Problem
 from solver.workload import Workload
 
@@ -24,6 +24,7 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     EstimateRequest,
     SimulationRequest,
     ModelImport,
+    CatalogRows,
     Problem,
 )
 """Models that no route declares, since their bodies are read as JSON or YAML."""
@@ -42,6 +43,8 @@ def component(model: type[BaseModel]) -> dict[str, str]:
     """Return the reference to a model's schema."""
     return {"$ref": COMPONENTS + model.__name__}
 
+
+NEVER_SENT = ("HTTPValidationError", "ValidationError")
 
 PLAN_BODY = {"anyOf": [component(PlanRequest), component(Workload)]}
 
@@ -73,6 +76,12 @@ def _described(app: FastAPI, *, keys_needed: bool) -> dict[str, Any]:
     schemas = found["components"]["schemas"]
     for name, schema in requests["$defs"].items():
         schemas.setdefault(name, schema)
+    for name in NEVER_SENT:
+        schemas.pop(name, None)
+    for operation in _operations(found):
+        # FastAPI's own description of wrong parameters; here they are problems like any other.
+        if NEVER_SENT[0] in str(operation["responses"].get("422")):
+            del operation["responses"]["422"]
     say_units(schemas.values())
     if not keys_needed:
         for operation in _operations(found):

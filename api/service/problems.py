@@ -21,7 +21,7 @@ MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:minfleet:problem:"
 
 KINDS: dict[str, tuple[int, str]] = {
-    "malformed": (400, "The body cannot be read"),
+    "malformed": (400, "The request cannot be read"),
     "unauthorized": (401, "An API key is needed"),
     "forbidden": (403, "The request is not allowed"),
     "not-found": (404, "There is no such thing"),
@@ -123,24 +123,30 @@ def problem_of(error: MinfleetError) -> dict[str, Any]:
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of an application leave as a problem."""
+    """Let every error of an application leave as a problem, and tell `Guard` its kind."""
+
+    def ended(
+        request: Request, document: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> JSONResponse:
+        request.state.problem = str(document["type"]).removeprefix(PREFIX)
+        return problem_response(document, headers)
 
     @app.exception_handler(ProblemError)
     async def known(request: Request, error: ProblemError) -> JSONResponse:
-        return problem_response(error.document, error.headers)
+        return ended(request, error.document, error.headers)
 
     @app.exception_handler(MinfleetError)
     async def ours(request: Request, error: MinfleetError) -> JSONResponse:
         document = problem_of(error)
         headers = {"Retry-After": "5"} if document["status"] == 503 else {}
-        return problem_response(document, headers)
+        return ended(request, document, headers)
 
     @app.exception_handler(RequestValidationError)
     async def parameters(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"][1:] if not isinstance(p, int))
         message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-        return problem_response(problem("invalid", f"{place or first['loc'][0]}: {message}."))
+        return ended(request, problem("invalid", f"{place or first['loc'][0]}: {message}."))
 
     @app.exception_handler(HTTPException)
     async def routing(request: Request, error: HTTPException) -> JSONResponse:
@@ -159,9 +165,10 @@ def install(app: FastAPI) -> None:
         headers = dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = ", ".join(methods_of(app, request.url.path))
-        return problem_response(document, headers)
+        return ended(request, document, headers)
 
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> JSONResponse:
         log.error("fault", path=request.url.path, exc_info=error)
-        return problem_response(problem("internal", ""))
+        # The server closes the connection after a fault: clients must not send on it again.
+        return ended(request, problem("internal", ""), {"Connection": "close"})

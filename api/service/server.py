@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import signal
 import socket
+from functools import partial
 from types import FrameType
 
 import structlog
 import uvicorn
 
 from api.service.app import create_app
+from api.service.connections import Connection
 from api.service.logs import configure_logs
 from api.service.settings import Settings
 from api.store.store import Store
@@ -59,6 +61,7 @@ def serve(settings: Settings) -> None:
     app.state.service.prepare_store()
     config = uvicorn.Config(
         app,
+        http=partial(Connection, patience_s=settings.body_timeout_s),  # type: ignore[arg-type]
         log_config=None,
         access_log=False,
         server_header=False,

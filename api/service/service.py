@@ -16,6 +16,7 @@ import structlog
 from anyio import to_thread
 
 from api.service.access import Access
+from api.service.bodies import parse_body
 from api.service.dispatcher import Dispatcher
 from api.service.intake import Intake
 from api.service.metrics import Metrics
@@ -26,8 +27,6 @@ from api.store.idempotency import IdempotencyError, IdempotencyUse
 from api.store.jobs import Job, NewJob, QueueFullError
 from api.store.records import digest_of
 from api.store.store import Store
-from data.errors import InputError
-from data.tables import parse_yaml
 
 log = structlog.get_logger("minfleet.service")
 
@@ -167,8 +166,11 @@ class Service:
                 await self.workers.warm_up()
                 self.trouble = None
             except* Exception as error:
-                self.trouble = f"workers cannot be started: {first_of(error)}"
-                log.error("workers cannot be started", error=self.trouble)
+                why = str(first_of(error)).rstrip(".")
+                limit = self.settings.worker_memory_mb
+                hint = f" (MINFLEET_WORKER_MEMORY_MB is {limit})" if limit else ""
+                self.trouble = f"workers cannot be started: {why}{hint}"
+                log.error("workers cannot be started", error=why)
                 await anyio.sleep(WARM_AGAIN_S)
 
     async def answer(
@@ -313,24 +315,6 @@ def first_of(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def parse_body(body: bytes) -> Any:
-    """Return the value of a body in JSON or YAML.
-
-    Raises
-    ------
-    ProblemError
-        If it is neither, or not UTF-8.
-    """
-    try:
-        return parse_yaml(body.decode("utf-8"), "body")
-    except UnicodeDecodeError as error:
-        raise ProblemError(
-            "malformed", f"body: byte {error.start} is not UTF-8 text; send JSON or YAML."
-        ) from None
-    except InputError as error:
-        raise ProblemError("malformed", " ".join(str(error).splitlines())) from None
 
 
 def job_url(job_id: str) -> str:

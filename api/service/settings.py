@@ -109,7 +109,11 @@ class Settings(BaseSettings):
     ] = 5.0
     body_timeout_s: Annotated[
         float,
-        Field(gt=0, description="Seconds in which a request body must have arrived (408 then)."),
+        Field(
+            gt=0,
+            description="Seconds in which a request's body must have arrived (408 then). Clients "
+            "that take as long for its head, or do not read, are cut off.",
+        ),
     ] = 20.0
     max_classes: Annotated[
         int, Field(ge=1, description="Most classes of a workload; beyond it requests get 422.")

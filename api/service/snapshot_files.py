@@ -10,6 +10,7 @@ from pathlib import Path
 from api.store.catalogs import Catalogs
 from api.write import write_atomically
 from data.catalog import Catalog
+from data.errors import InputError, StoreError
 
 KEPT = 100
 """Files beyond one for each worker. A worker reads its file at once, long before so many follow."""
@@ -37,7 +38,7 @@ class SnapshotFiles:
         LookupError
             If there is none of that id.
         StoreError
-            If the store cannot be reached.
+            If the store cannot be reached, or the temporary folder is full.
         """
         if catalog_id == Catalog.load().id:
             return None
@@ -47,7 +48,11 @@ class SnapshotFiles:
                 self._files.move_to_end(catalog_id)
                 return known
         file = self._folder / f"{catalog_id}.json"
-        write_atomically(file, json.dumps(self._catalogs.load(catalog_id).to_dict()))
+        content = json.dumps(self._catalogs.load(catalog_id).to_dict())
+        try:
+            write_atomically(file, content)
+        except InputError as error:  # no fault of the request
+            raise StoreError(str(error)) from None
         with self._lock:
             self._files[catalog_id] = file
             self._files.move_to_end(catalog_id)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 Task = dict[str, Any]
 Answer = dict[str, Any]
 
+NO_THREAD = "can't start new thread"
+"""What Python says where there is no memory for the stack of one."""
+
 PR_SET_PDEATHSIG = 1
 """Of ``prctl``, from ``linux/prctl.h``."""
 
@@ -69,16 +72,22 @@ def answer(kind: str, text: str, channel: str, job_id: str, memory_bytes: int) -
     except MinfleetError as error:
         found = {"error": {"kind": "failed", "message": _one_line(error)}}
     except MemoryError:
-        message = (
-            f"more than {memory_bytes / 2**20:,.0f} MiB were needed; ask for less, or raise "
-            "MINFLEET_WORKER_MEMORY_MB."
-        )
-        found = {"error": {"kind": "memory", "message": message}}
+        found = {"error": _needs_memory(memory_bytes)}
     except Exception as error:
         # The server's log shows where; the client is told only that it was no fault of theirs.
         trace = traceback.format_exc()
         found = {"error": {"kind": "internal", "message": repr(error), "traceback": trace}}
+        if memory_bytes and NO_THREAD in str(error):
+            found = {"error": _needs_memory(memory_bytes)}
     return json.dumps({**found, "worker_pid": os.getpid()}, allow_nan=False)
+
+
+def _needs_memory(memory_bytes: int) -> dict[str, str]:
+    message = (
+        f"more than {memory_bytes / 2**20:,.0f} MiB were needed; ask for less, or raise "
+        "MINFLEET_WORKER_MEMORY_MB."
+    )
+    return {"kind": "memory", "message": message}
 
 
 def _die_with_server() -> None:

@@ -7,6 +7,7 @@ with it.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ import anyio
 from anyio import BrokenWorkerProcess, to_process
 
 from api.service import tasks
+
+MAX_FOLDER_BYTES = 75
+"""Longest path of a temporary folder: with a socket in it, systems take 104."""
 
 WARM_UP_S = 120.0
 """Most time for a worker to load what it needs."""
@@ -63,7 +67,7 @@ class Workers:
         self.count, self._memory_bytes = count, memory_bytes
         self._jobs = anyio.CapacityLimiter(count)
         self._quick = anyio.CapacityLimiter(1)
-        self._folder = tempfile.TemporaryDirectory(prefix="minfleet-")
+        self._folder = _new_folder()
         self.folder = Path(self._folder.name)
         self.channel = self.folder / "progress"
         self.warm = False
@@ -142,3 +146,8 @@ class Workers:
         if "error" in found:
             raise TaskError(**found["error"])
         return TaskAnswer(found["document"], found["worker_pid"])
+
+
+def _new_folder() -> tempfile.TemporaryDirectory[str]:
+    deep = len(os.fsencode(tempfile.gettempdir())) > MAX_FOLDER_BYTES
+    return tempfile.TemporaryDirectory(prefix="minfleet-", dir="/tmp" if deep else None)

@@ -165,12 +165,12 @@ def _engine(url: str) -> Engine:
 def _sqlite(url: Any) -> Engine:
     if not url.database or url.database == ":memory:":
         raise InputError("store_url: names no file; write sqlite:///PATH.")
-    folder = Path(url.database).expanduser().resolve().parent
-    url = url.set(database=str(folder / Path(url.database).name))
+    path = Path(url.database).expanduser().resolve()  # of links, what they lead to
+    url = url.set(database=str(path))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}).") from None
+        raise InputError(f"{path.parent}: cannot be made ({error.strerror}).") from None
     engine = create_engine(
         url,
         connect_args={"timeout": BUSY_S, "check_same_thread": False},

@@ -276,9 +276,9 @@ def _insert(
         created_at=now(),
         finished_at=now() if done else None,
     )
-    stored = find_job(
-        connection, jobs.c.id == job_id if done else jobs.c.active_digest == new.digest
-    )
+    stored = None if done else find_job(connection, jobs.c.active_digest == new.digest)
+    if stored is None:  # it is done; or a run before stored it, and it has ended since
+        stored = find_job(connection, jobs.c.id == job_id)
     if stored is None:  # the open one ended before it could be read
         raise _AgainError
     return stored

@@ -139,8 +139,6 @@ def store_plan(
         The request that it answers from now on, in the place of an older plan; None where it
         should answer no other.
     """
-    if _is_there(connection, plans, document["id"]):
-        return
     workload = document["workload"]
     workload_id = digest_of(workload)
     insert_new(
@@ -150,8 +148,7 @@ def store_plan(
         document=json.dumps(workload),
         created_at=now(),
     )
-    _forget(connection, plans, digest)
-    insert_new(
+    _insert_answer(
         connection,
         plans,
         id=document["id"],
@@ -178,10 +175,7 @@ def store_simulation(
     key_id: str | None,
 ) -> None:
     """Store a simulation document, its ``id`` included, within a transaction."""
-    if _is_there(connection, simulations, document["id"]):
-        return
-    _forget(connection, simulations, digest)
-    insert_new(
+    _insert_answer(
         connection,
         simulations,
         id=document["id"],
@@ -194,14 +188,14 @@ def store_simulation(
     )
 
 
-def _is_there(connection: Connection, table: Table, found_id: str) -> bool:
-    return connection.execute(select(table.c.id).where(table.c.id == found_id)).first() is not None
-
-
-def _forget(connection: Connection, table: Table, digest: str | None) -> None:
-    """Let no older answer stand for a request."""
-    if digest is not None:
-        connection.execute(update(table).where(table.c.digest == digest).values(digest=None))
+def _insert_answer(connection: Connection, table: Table, **values: Any) -> None:
+    """Insert a row unless it is there, and let no other one stand for its request."""
+    same, digest = table.c.id == values["id"], values["digest"]
+    while connection.execute(select(table.c.id).where(same)).first() is None:
+        if digest is not None:
+            connection.execute(update(table).where(table.c.digest == digest).values(digest=None))
+        # Another server may store an answer in between; the next round goes over it.
+        insert_new(connection, table, **values)
 
 
 def _model_name(reference: Any) -> str:

@@ -80,7 +80,7 @@ class Queue:
         def work(connection: Connection) -> bool:
             done = connection.execute(
                 update(jobs)
-                .where(jobs.c.id == job.id, jobs.c.state == "running", jobs.c.owner == job.owner)
+                .where(*_held(job))
                 .values(
                     state=state,
                     active_digest=None,
@@ -183,11 +183,7 @@ class Queue:
 
     def _change(self, job: Job, **values: Any) -> bool:
         """Change a running job, if it is still its owner's."""
-        query = (
-            update(jobs)
-            .where(jobs.c.id == job.id, jobs.c.state == "running", jobs.c.owner == job.owner)
-            .values(**values)
-        )
+        query = update(jobs).where(*_held(job)).values(**values)
         return bool(self._database.write(lambda c: c.execute(query).rowcount))
 
 
@@ -212,10 +208,16 @@ def _end_attempt(connection: Connection, job: Job, attempt: dict[str, Any]) -> N
             "problem": json.dumps(problem),
             "finished_at": now(),
         }
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job.id, jobs.c.state == "running", jobs.c.owner == job.owner)
-        .values(**values)
+    connection.execute(update(jobs).where(*_held(job)).values(**values))
+
+
+def _held(job: Job) -> tuple[Any, ...]:
+    """Return the condition that a job still runs as it was claimed, in the same attempt."""
+    return (
+        jobs.c.id == job.id,
+        jobs.c.state == "running",
+        jobs.c.owner == job.owner,
+        jobs.c.attempts == _with_attempt(job, None),
     )
 
 

@@ -143,9 +143,10 @@ def test_an_import_is_not_sent_twice():
 
 @pytest.mark.parametrize("url", ["localhost:8080", "ftp://here", "http://"])
 def test_what_is_no_url_is_refused(url):
-    with pytest.raises((InputError, ServerError), match=r"not a URL|cannot be reached"), Client(
-        url, retry_s=0.0
-    ) as wrong:
+    with (
+        pytest.raises((InputError, ServerError), match=r"not a URL|cannot be reached"),
+        Client(url, retry_s=0.0) as wrong,
+    ):
         wrong.models()
 
 

@@ -11,14 +11,15 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from api.schemas.catalog import ImportReport
-from api.schemas.requests import Day, ModelImport
+from api.schemas.requests import CatalogRows, Day, ModelImport
 from api.service.access import Admin
+from api.service.bodies import parse_body
 from api.service.examples import IMPORT_EXAMPLES, MODEL_EXAMPLES
 from api.service.openapi import component
 from api.service.problems import ProblemError
 from api.service.routes.catalog import shown
 from api.service.routes.common import body, body_of, document, problems, service_of
-from api.service.service import Service, parse_body
+from api.service.service import Service
 from api.store.catalogs import MovedOnError, as_stored
 from data.accelerators import parse_accelerators
 from data.catalog import Catalog
@@ -27,7 +28,7 @@ from data.errors import InputError
 from data.importers import Imported, read_skypilot
 from data.models import shipped_models, source_from_config
 from data.offers import Offer, parse_offers
-from data.tables import check_columns, parse_csv, table_rows
+from data.tables import check_columns, parse_csv, rows_of, table_rows
 from model.read_config import read_architecture
 
 router = APIRouter(prefix="/v1/catalog", tags=["catalogue"])
@@ -38,8 +39,6 @@ REFUSALS = (
 
 TRIES = 10
 """How often an import starts again because another one came in force before it."""
-
-ROWS = {"type": "array", "items": {"type": "object"}, "minItems": 1}
 
 Mode = Annotated[
     Literal["update", "add", "replace"],
@@ -57,7 +56,7 @@ DryRun = Annotated[bool, Query(description="Check and report; change nothing.")]
     summary="Import offers",
     responses={200: document(ImportReport, "What changed."), **problems(*REFUSALS)},
     openapi_extra=body(
-        ROWS,
+        component(CatalogRows),
         examples=IMPORT_EXAMPLES,
         text="Offers as a list of rows, or as CSV (then with `format`).",
     ),
@@ -97,9 +96,9 @@ async def import_offers(
             imported = read_skypilot(
                 _text(raw), "body", provider, observed_at, before.accelerators, source=source
             )
+            _check_count(service, imported.rows)
         else:
-            imported = _offers(raw, format, before)
-        _check_count(service, imported.rows)
+            imported = _offers(service, raw, format, before)
         after = _with_offers(before, imported.offers, mode)
         report = _changes(
             {o.offer_id: o for o in before.offers}, {o.offer_id: o for o in after.offers}
@@ -116,7 +115,9 @@ async def import_offers(
     summary="Import accelerators",
     responses={200: document(ImportReport, "What changed."), **problems(*REFUSALS)},
     openapi_extra=body(
-        ROWS, examples={}, text="Accelerators as a list of rows, in the columns of such a file."
+        component(CatalogRows),
+        examples={},
+        text="Accelerators as a list of rows, in the columns of such a file.",
     ),
 )
 async def import_accelerators(
@@ -174,15 +175,16 @@ async def import_model(request: Request, key: Admin, dry_run: DryRun = False) ->
     return await to_thread.run_sync(work)
 
 
-def _offers(raw: bytes, format: str, before: Catalog) -> Imported:
+def _offers(service: Service, raw: bytes, format: str, before: Catalog) -> Imported:
     """Return the offers of a body in our own columns."""
     if format == "csv":
         rows = list(parse_csv(_text(raw), "body"))
-        if not rows:
-            raise InputError("body: holds no rows of offers.")
-        check_columns(rows, "offers", "body")
     else:
-        rows = table_rows(parse_body(raw), "offers", "body")
+        rows = list(rows_of(parse_body(raw), "body"))
+    _check_count(service, len(rows))
+    if not rows:
+        raise InputError("body: holds no rows of offers.")
+    check_columns(rows, "offers", "body")
     return Imported(parse_offers(rows, before.accelerators), (), len(rows))
 
 

@@ -20,6 +20,9 @@ PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 REFUSED_MEDIA = ("multipart/",)
 
+USUAL = ("malformed", "unauthorized", "forbidden", "rate-limited", "internal", "unavailable")
+"""Kinds of problems that any request may end with."""
+
 
 def service_of(request: Request) -> Service:
     """Return the service that a request reached."""
@@ -47,10 +50,10 @@ async def body_of(request: Request) -> bytes:
 def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
     """Return the documentation of the problems that a route may end with, besides the usual ones.
 
-    The usual: 401, 403, 429 and 503.
+    The usual are `USUAL`.
     """
     found: dict[int | str, dict[str, Any]] = {}
-    for kind in (*kinds, "unauthorized", "forbidden", "rate-limited", "internal", "unavailable"):
+    for kind in dict.fromkeys((*kinds, *USUAL)):
         status, title = KINDS[kind]
         before = found.get(status)
         description = title if before is None else f"{before['description']}; or: {title}"

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from api.schemas.estimate import EstimateDocument
 from api.schemas.estimate_request import EstimateRequest
 from api.service.access import Planner
+from api.service.bodies import parse_body
 from api.service.examples import ESTIMATE_EXAMPLES
 from api.service.openapi import component
 from api.service.routes.common import (
@@ -18,7 +19,6 @@ from api.service.routes.common import (
     problems,
     service_of,
 )
-from api.service.service import parse_body
 
 router = APIRouter(prefix="/v1/estimates", tags=["estimates"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import anyio
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
@@ -14,6 +15,9 @@ from api.service.routes.common import document, json_response, problems, service
 from data.errors import StoreError
 
 router = APIRouter(tags=["operations"])
+
+CHECK_S = 5.0
+"""How long a store may take to answer and still be ready."""
 
 
 class Health(Document):
@@ -54,10 +58,17 @@ async def readiness(request: Request) -> Response:
     if not service.workers.warm:
         why = service.trouble or "the workers are starting"
         raise ProblemError("unavailable", f"{why.rstrip('.')}.", {"Retry-After": "1"})
+    trouble = service.dispatcher.trouble
     try:
-        await to_thread.run_sync(service.store.check)
+        if trouble is None:
+            with anyio.fail_after(CHECK_S):
+                await to_thread.run_sync(service.store.check, abandon_on_cancel=True)
     except StoreError as error:
-        raise ProblemError("unavailable", str(error), {"Retry-After": "5"}) from None
+        trouble = str(error)
+    except TimeoutError:
+        trouble = f"the store has not answered for {CHECK_S:g} s."
+    if trouble is not None:
+        raise ProblemError("unavailable", trouble, {"Retry-After": "5"})
     found = {
         "status": "ready",
         "store": service.store.database.name,

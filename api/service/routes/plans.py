@@ -42,8 +42,8 @@ PAGE = 50
         200: document(PlanDocument, "The plan. A workload that no fleet can serve has one, too."),
         202: document(JobDocument, "The job that will make it: asked for, or it takes longer."),
         **problems(
-            "malformed", "slow-body", "conflict", "too-large", "media-type", "invalid",
-            "too-complex", "queue-full",
+            "malformed", "not-found", "slow-body", "conflict", "too-large", "media-type",
+            "invalid", "too-complex", "queue-full",
         ),
     },
     openapi_extra=body(
