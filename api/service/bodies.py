@@ -17,6 +17,9 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 TOO_DEEP = 30
 """Deepest nesting of a body."""
 
+MAX_YAML_BYTES = 300_000
+"""Largest body that may be YAML; a second of work, while JSON of that size takes milliseconds."""
+
 
 class _FaultError(Exception):
     """What is wrong with a value, and where: the way to it is put together on the way out."""
@@ -38,14 +41,18 @@ def parse_body(body: bytes) -> Any:
     InputError
         If it holds what no name has and no database stores, or is nested without end.
     """
+    only_json = len(body) > MAX_YAML_BYTES
     try:
-        found = parse_yaml(body.decode("utf-8"), "body")
+        found = parse_yaml(body.decode("utf-8"), "body", json_only=only_json)
     except UnicodeDecodeError as error:
         raise ProblemError(
             "malformed", f"body: byte {error.start} is not UTF-8 text; send JSON or YAML."
         ) from None
     except InputError as error:
-        raise ProblemError("malformed", " ".join(str(error).splitlines())) from None
+        said = " ".join(str(error).splitlines())
+        if only_json:
+            said = f"{said[:-1]}; beyond {MAX_YAML_BYTES / 1e6:g} MB only JSON is read."
+        raise ProblemError("malformed", said) from None
     try:
         return _plain(found, 0)
     except _FaultError as fault:

@@ -33,10 +33,12 @@ class Connection(HttpToolsProtocol):
         self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect a head."""
         super().connection_made(transport)
         self._begin_head()
 
     def data_received(self, data: bytes) -> None:
+        """Parse what came; cut off a head that is too long."""
         super().data_received(data)
         if self._head is not None:
             self._head_bytes += len(data)
@@ -44,27 +46,32 @@ class Connection(HttpToolsProtocol):
                 self.transport.abort()
 
     def on_message_begin(self) -> None:
+        """Expect the rest of a head."""
         super().on_message_begin()
         if self._head is None:
             self._begin_head()
 
     def on_headers_complete(self) -> None:
+        """Begin with the request."""
         self._end_head()
         super().on_headers_complete()
 
     def pause_writing(self) -> None:
+        """Wait for the client to read what is in the buffers."""
         super().pause_writing()
         self._unread = self.loop.call_later(self._patience_s, self.transport.abort)
 
     def resume_writing(self) -> None:
+        """Go on with a client that read."""
         super().resume_writing()
         self._end_unread()
 
     def timeout_keep_alive_handler(self) -> None:
-        # A plain close would wait for a reader that may never read.
+        """Let an idle connection go; a plain close would wait for a reader that never reads."""
         self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Stop every clock."""
         self._end_head()
         self._end_unread()
         self._unset_keepalive_if_required()

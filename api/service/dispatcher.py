@@ -7,6 +7,7 @@ beats go on: no jump of a wall clock can end a job, or hand it to two servers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 import traceback
@@ -106,6 +107,8 @@ class Dispatcher:
                     for _ in range(self._workers.count):
                         slots.start_soon(self._slot)
                 group.cancel_scope.cancel()
+            with contextlib.suppress(StoreError):  # others will take it for dead, then
+                await self._ask(self._queue.leave)
         finally:
             listener.close()
             self._done.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,21 @@ from data.errors import InputError
 PREFIX = "MINFLEET_"
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Where Linux says how much processor time a container may take (cgroup v2)."""
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: by its affinity and its container's quota."""
+    known = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    try:
+        quota, period = map(float, CPU_QUOTA.read_text().split())
+    except (OSError, ValueError):  # another system, or no quota ("max")
+        return cores
+    return max(1, min(cores, math.ceil(quota / period)))
 
 
 def default_store_url() -> str:
@@ -70,11 +86,11 @@ class Settings(BaseSettings):
     workers: Annotated[
         int,
         Field(
-            default_factory=lambda: max(1, os.cpu_count() or 1),
+            default_factory=usable_cores,
             ge=1,
             le=256,
-            description="Processes that solve; by default one for each core. One more answers "
-            "estimates.",
+            description="Processes that solve; by default one for each core that the server may "
+            "use. One more answers estimates.",
         ),
     ]
     worker_memory_mb: Annotated[

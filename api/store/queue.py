@@ -30,7 +30,11 @@ class Queue:
         self._database, self.owner = database, owner
 
     def claim(self) -> Job | None:
-        """Return the job that has waited longest, running from now on; None if none waits."""
+        """Return the job that has waited longest, running from now on; None if none waits.
+
+        Whoever claims one is known as a server from then on, so that its death is noticed even
+        before its first beat.
+        """
 
         def work(connection: Connection) -> Job | None:
             query = (
@@ -43,6 +47,7 @@ class Queue:
             row = connection.execute(query).first()
             if row is None:
                 return None
+            insert_new(connection, instances, id=self.owner, beat=0)
             started = row.started_at or now()
             connection.execute(
                 update(jobs)
@@ -127,6 +132,12 @@ class Queue:
             return {i: int(n) for i, n in connection.execute(select(instances)).all()}
 
         return self._database.write(work)
+
+    def leave(self) -> None:
+        """Be no server any more, unless a job still stands as run by this one."""
+        runs = select(jobs.c.number).where(jobs.c.owner == self.owner, jobs.c.state == "running")
+        gone = delete(instances).where(instances.c.id == self.owner, ~runs.exists())
+        self._database.write(lambda connection: connection.execute(gone))
 
     def take_over(self, dead: Iterable[str] | None, *, why: str) -> list[str]:
         """Put the running jobs of dead servers back in the queue; fail those that died twice.

@@ -125,6 +125,7 @@ def _stored(url: str) -> dict[str, int]:
             "plans_answering_one_request": "SELECT count(DISTINCT digest) FROM plans",
             "jobs": "SELECT count(*) FROM jobs",
             "jobs_done": "SELECT count(*) FROM jobs WHERE state = 'done'",
+            "jobs_waiting": "SELECT count(*) FROM jobs WHERE state = 'queued'",
         }
         found = {
             name: int(connection.execute(text(sql)).scalar_one()) for name, sql in count.items()
@@ -140,10 +141,13 @@ def verdict(found: dict[str, Any]) -> list[str]:
         said.append(f"{found['not_2xx']} answers were no 2xx, {found['broken']} broke")
     if found["plans"] != found["plans_answering_one_request"]:
         said.append("a request has two plans")
-    if found["jobs"] != found["jobs_done"]:
-        said.append("a job did not end well")
-    # wrk leaves off in the middle: up to one request a connection was not read to its end.
+    # wrk leaves off in the middle: up to one request a connection was not read to its end, and
+    # its job may wait for the next server.
     spare = CONNECTIONS[found["mode"]]
+    if found["jobs"] != found["jobs_done"] + found["jobs_waiting"]:
+        said.append("a job did not end well")
+    if found["jobs_waiting"] > spare:
+        said.append(f"{found['jobs_waiting']} jobs wait, though only {spare} were cut off")
     made = 12 if found["mode"] == "same" else found["requests"]
     if not made <= found["plans"] <= made + spare:
         said.append(f"{made} plans were answered and {found['plans']} stored")

@@ -19,7 +19,7 @@ GRACE_S = 0.3
 
 
 def test_the_next_server_finishes_what_the_grace_was_too_short_for(tmp_path):
-    url, long = sqlite_url(tmp_path), middling(3.0, classes=3)
+    url, long = sqlite_url(tmp_path), middling(3.0, classes=2)
     answers = {}
 
     def wait_for(server, name, request):

@@ -6,7 +6,7 @@ import pytest
 from live_server import LiveServer, serving, slow, small, sqlite_url
 from service_kit import checked, ended, families, is_answering, problem, submitted, until
 
-TIME_S = 5
+TIME_S = 12
 MEMORY_MB = 700
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import anyio
 import httpx
 import pytest
@@ -43,6 +45,16 @@ def test_methods_that_are_not_allowed(client, method, path, allowed):
 @pytest.mark.parametrize("path", ["plans", "estimates", "simulations", "catalog/offers"])
 def test_bodies_that_cannot_be_read(client, path, body):
     assert "body" in problem(client.post(f"/v1/{path}", content=body), "malformed")
+
+
+def test_large_bodies_must_be_json(client):
+    """YAML takes a minute where JSON takes a tenth of a second, and everybody waits."""
+    rows = [{"offer_id": f"a{n}", "price_per_node_hour_usd": n} for n in range(9000)]
+    text = json.dumps(rows)
+    assert "JSON" in problem(client.post("/v1/catalog/offers", content="# " + text), "malformed")
+    cut = problem(client.post("/v1/catalog/offers", content=text[:-1]), "malformed")
+    assert "not valid JSON" in cut
+    assert "9,000 rows" in problem(client.post("/v1/catalog/offers", content=text), "too-complex")
 
 
 def test_a_form_is_no_body(client):

@@ -152,6 +152,18 @@ def test_a_store_that_another_server_has(tmp_path):
     other.close()
 
 
+@pytest.mark.parametrize(
+    ("quota", "most"),
+    [("50000 100000\n", 1), ("150000 100000\n", 2), ("max 100000\n", 64), ("", 64)],
+)
+def test_as_many_workers_as_the_container_may_use(monkeypatch, tmp_path, quota, most):
+    """Not as many as the machine has, of which a container may get a small part."""
+    (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.setattr("api.service.settings.CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(64)), raising=False)
+    assert load_settings().workers == most
+
+
 def test_options_go_over_the_environment(monkeypatch):
     monkeypatch.setenv("MINFLEET_PORT", "1234")
     assert load_settings(port=4321, workers=None).port == 4321

@@ -176,6 +176,23 @@ def test_beats_go_on_and_are_seen_by_all(queue, other):
     assert other.beat() == {"server-a": 1, "server-b": 0}
 
 
+def test_who_claims_is_known_before_it_beats(queue, other, put):
+    """Else nobody would notice that it died, and its job would run for ever."""
+    put()
+    queue.claim()
+    assert other.beat() == {"server-a": 0, "server-b": 0}
+
+
+def test_a_server_leaves_when_its_jobs_have_ended(queue, other, put):
+    put()
+    job = queue.claim()
+    queue.leave()
+    assert "server-a" in other.beat(), "the job must still be taken over"
+    queue.requeue(job)
+    queue.leave()
+    assert "server-a" not in other.beat()
+
+
 def test_the_jobs_of_a_dead_server_wait_again_and_those_of_others_go_on(store, queue, other, put):
     put(2)
     lost, kept = queue.claim(), other.claim()
