@@ -68,7 +68,7 @@ def ended(client: httpx.Client, job_id: str, within_s: float = PATIENCE_S) -> di
         job = job_of(client, job_id)
         return job if job["state"] in ("done", "failed", "cancelled") else None
 
-    return until(look, f"the end of {job_id}", within_s) or {}
+    return until(look, f"the end of {job_id}", within_s)
 
 
 def worker_of(client: httpx.Client, job_id: str, attempt: int = 1) -> int:
@@ -80,7 +80,7 @@ def worker_of(client: httpx.Client, job_id: str, attempt: int = 1) -> int:
         told = (job["progress"] or {}).get("worker_pid")
         return told if len(job["attempts"]) == attempt - 1 else None
 
-    return until(look, f"a worker at {job_id}") or 0
+    return until(look, f"a worker at {job_id}")
 
 
 def workers_below(server: LiveServer) -> list[psutil.Process]:
