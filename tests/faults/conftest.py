@@ -33,7 +33,7 @@ def server(tmp_path_factory):
     from live_server import serving, sqlite_url
 
     folder = tmp_path_factory.mktemp("outlives")
-    with serving(sqlite_url(folder), folder, workers=2, body_timeout_s=3) as server:
+    with serving(sqlite_url(folder), folder, workers=2, body_timeout_s=4) as server:
         yield server
         assert server.stop() == 0
     assert_whole(server.store_url)

@@ -16,7 +16,17 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from faults_kit import asking, assert_whole, ended, job_of, middling, started, submitted, until
+from faults_kit import (
+    asking,
+    assert_whole,
+    ended,
+    job_of,
+    middling,
+    started,
+    submitted,
+    until,
+    worker_of,
+)
 from live_server import small, sqlite_url
 
 OFFER = {
@@ -97,6 +107,7 @@ def test_a_full_disk_is_told_and_costs_nothing(disks, tmp_path):
 
         kept = client.post("/v1/plans", json=small(3.0))
         at_work = submitted(client, middling(3.0))
+        worker_of(client, at_work)
         with full(disk):
             accepted, refused = [], None
             for number in range(200):
