@@ -17,6 +17,7 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -34,7 +35,9 @@ Tokens = Annotated[Number, Field(ge=1, le=10_000_000, json_schema_extra={UNIT: "
 Milliseconds = Annotated[Number, Field(gt=0, le=86_400_000, json_schema_extra={UNIT: "ms"})]
 Percent = Annotated[Number, Field(ge=0, le=100, json_schema_extra={UNIT: "percent"})]
 Percentile = Annotated[Number, Field(ge=50, le=99.99, json_schema_extra={UNIT: "percent"})]
-RequestsPerSecond = Annotated[Number, Field(gt=0, le=1e9, json_schema_extra={UNIT: "requests/s"})]
+RequestsPerSecond = Annotated[
+    Number, Field(ge=1e-9, le=1e9, json_schema_extra={UNIT: "requests/s"})
+]
 UsdPerHour = Annotated[Number, Field(gt=0, json_schema_extra={UNIT: "USD/h"})]
 
 ModelReference = str | dict[str, Any]
@@ -42,6 +45,11 @@ Pricing = Literal["on_demand", "spot", "committed"]
 WeightFormat = Literal["bf16", "fp8", "int8", "int4", "fp4"]
 KvFormat = Literal["bf16", "fp8"]
 Engine = Literal["vllm", "sglang", "trtllm"]
+Disaggregation = Annotated[
+    Literal["auto", "off", "only"],
+    # A bare off or on of YAML arrives as a truth value; see Serving.
+    WithJsonSchema({"enum": ["auto", "off", "only", False, True]}, mode="validation"),
+]
 
 
 class _Strict(BaseModel):
@@ -172,7 +180,7 @@ class Serving(_Strict):
 
     engine: Engine = "vllm"
     """`vllm`, `sglang` or `trtllm`: whose coefficients apply."""
-    disaggregation: Literal["auto", "off", "only"] = "auto"
+    disaggregation: Disaggregation = "auto"
     """`auto` weighs separate prefill and decode pools against aggregated ones, `off` allows only
     aggregated pools, `only` only separate ones."""
     chunk_tokens: Annotated[

@@ -22,7 +22,7 @@ from anyio import to_thread
 
 from api.service.metrics import Metrics
 from api.service.outcomes import Outcome, Outcomes
-from api.service.progress import Listener, Progress
+from api.service.progress import Progress
 from api.service.settings import Settings
 from api.service.snapshot_files import SnapshotFiles
 from api.service.workers import TaskError, WorkerDiedError, Workers
@@ -98,7 +98,6 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Work until `begin_drain` was called and what runs has ended or waits again."""
-        listener = Listener(self._workers.channel, self._heard)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._beat)
@@ -110,7 +109,6 @@ class Dispatcher:
             with contextlib.suppress(StoreError):  # others will take it for dead, then
                 await self._ask(self._queue.leave)
         finally:
-            listener.close()
             self._done.set()
 
     def notify(self) -> None:
@@ -253,7 +251,7 @@ class Dispatcher:
             self._scopes[job.id] = scope
             try:
                 task = await self._insist(partial(self.with_catalog, job.task))
-                outcome = await self._workers.run(job.kind, task, job.id)
+                outcome = await self._workers.run(job.kind, task, partial(self._heard, job.id))
             except (TaskError, WorkerDiedError) as error:
                 outcome = error
             except Exception as error:  # the slot must live on, whatever a job brings

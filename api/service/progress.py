@@ -29,12 +29,12 @@ class Reporter:
     ----------
     channel
         Path of the server's socket; "" to tell nobody.
-    job_id
-        The job that the reports are about.
+    name
+        The task that the reports are about.
     """
 
-    def __init__(self, channel: str, job_id: str) -> None:
-        self._channel, self._job_id = channel, job_id
+    def __init__(self, channel: str, name: str) -> None:
+        self._channel, self._name = channel, name
         self._known: Progress = {}
         self._told_at = -math.inf
 
@@ -46,7 +46,7 @@ class Reporter:
         if not self._channel or (not news and now - self._told_at < TELL_S):
             return
         self._told_at = now
-        report = json.dumps({"job_id": self._job_id, "progress": self._known}).encode()
+        report = json.dumps({"name": self._name, "progress": self._known}).encode()
         # A full or closed socket must never stop the work.
         with (
             contextlib.suppress(OSError),
@@ -81,7 +81,7 @@ class Listener:
     path
         Where the socket is made.
     heard
-        Told the job and its progress, once for each report.
+        Told the task and its progress, once for each report.
     """
 
     def __init__(self, path: Path, heard: Callable[[str, Progress], None]) -> None:
@@ -101,4 +101,4 @@ class Listener:
         with contextlib.suppress(BlockingIOError):
             while True:
                 report = json.loads(self._socket.recv(65_536))
-                self._heard(report["job_id"], report["progress"])
+                self._heard(report["name"], report["progress"])

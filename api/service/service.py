@@ -127,6 +127,7 @@ class Service:
         self.dispatcher = Dispatcher(self.store, self.workers, self.settings, self.metrics)
         try:
             async with anyio.create_task_group() as group:
+                group.start_soon(self.workers.watch_memory)
                 group.start_soon(self._warm_up)
                 group.start_soon(self.dispatcher.run)
                 yield

@@ -97,8 +97,8 @@ class Settings(BaseSettings):
         int,
         Field(
             ge=0,
-            description="Most address space (MiB) of a worker; 0 for no limit. What needs more "
-            "fails and says so.",
+            description="Most resident memory (MiB) of a worker; 0 for no limit. A job that needs "
+            "more is stopped and says so.",
         ),
     ] = 4096
     queue_limit: Annotated[

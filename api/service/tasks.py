@@ -33,11 +33,13 @@ Answer = dict[str, Any]
 NO_THREAD = "can't start new thread"
 """What Python says where there is no memory for the stack of one."""
 
+TOO_LARGE = {"kind": "memory", "message": "the system gave no more memory."}
+
 PR_SET_PDEATHSIG = 1
 """Of ``prctl``, from ``linux/prctl.h``."""
 
 
-def answer(kind: str, text: str, channel: str, job_id: str, memory_bytes: int) -> str:
+def answer(kind: str, text: str, channel: str, name: str, memory_bytes: int) -> str:
     """Do a task; called in a worker process.
 
     Parameters
@@ -48,8 +50,10 @@ def answer(kind: str, text: str, channel: str, job_id: str, memory_bytes: int) -
         The task as JSON.
     channel
         Where progress is told; see `api.service.progress`.
+    name
+        What the task is called there.
     memory_bytes
-        Most address space that the process may take; 0 for no limit.
+        Most memory that the system gives the process; 0 for no limit.
 
     Returns
     -------
@@ -59,10 +63,10 @@ def answer(kind: str, text: str, channel: str, job_id: str, memory_bytes: int) -
     """
     _die_with_server()
     if memory_bytes:
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         most = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-    reporter = Reporter(channel, job_id)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    reporter = Reporter(channel, name)
     reporter.tell(worker_pid=os.getpid(), stage="begins")
     found: Answer
     try:
@@ -72,22 +76,14 @@ def answer(kind: str, text: str, channel: str, job_id: str, memory_bytes: int) -
     except MinfleetError as error:
         found = {"error": {"kind": "failed", "message": _one_line(error)}}
     except MemoryError:
-        found = {"error": _needs_memory(memory_bytes)}
+        found = {"error": TOO_LARGE}
     except Exception as error:
         # The server's log shows where; the client is told only that it was no fault of theirs.
         trace = traceback.format_exc()
         found = {"error": {"kind": "internal", "message": repr(error), "traceback": trace}}
         if memory_bytes and NO_THREAD in str(error):
-            found = {"error": _needs_memory(memory_bytes)}
+            found = {"error": TOO_LARGE}
     return json.dumps({**found, "worker_pid": os.getpid()}, allow_nan=False)
-
-
-def _needs_memory(memory_bytes: int) -> dict[str, str]:
-    message = (
-        f"more than {memory_bytes / 2**20:,.0f} MiB were needed; ask for less, or raise "
-        "MINFLEET_WORKER_MEMORY_MB."
-    )
-    return {"kind": "memory", "message": message}
 
 
 def _die_with_server() -> None:

@@ -36,7 +36,9 @@ class UtcTime(types.TypeDecorator[dt.datetime]):
         """Turn a moment to UTC."""
         return None if value is None else value.astimezone(dt.UTC)
 
-    def process_result_value(self, value: Any, dialect: Any) -> dt.datetime | None:
+    def process_result_value(
+        self, value: dt.datetime | None, dialect: Any
+    ) -> dt.datetime | None:
         """Return a moment in UTC."""
         if value is None:
             return None

@@ -271,6 +271,7 @@ def loaded(path) -> str:
         ("model: x\nclasses: [{name: a, rate_rps: .nan, isl: 1, osl: 1}]\n", "rate_rps"),
         ("model: x\nclasses: [{name: a, rate_rps: .inf, isl: 1, osl: 1}]\n", "rate_rps"),
         ("model: x\nclasses: [{name: a, rate_rps: -.inf, isl: 1, osl: 1}]\n", "rate_rps"),
+        ("model: x\nclasses: [{name: a, rate_rps: 5.0e-324, isl: 1, osl: 1}]\n", "rate_rps"),
         ("model: x\n5: y\nclasses: [{name: a, rate_rps: 1}]\n", "5"),
         ("model: x\n? [1, 2]\n: y\nclasses: [{name: a, rate_rps: 1}]\n", "line"),
         ("model: 2024-01-01\nclasses: [{name: a, rate_rps: 1}]\n", "model"),

@@ -13,7 +13,12 @@ MEMORY_MB = 700
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("limits")
-    settings = {"workers": 1, "job_time_limit_s": TIME_S, "worker_memory_mb": MEMORY_MB}
+    settings = {
+        "workers": 1,
+        "job_time_limit_s": TIME_S,
+        "worker_memory_mb": MEMORY_MB,
+        "max_simulated_requests": 5_000_000,
+    }
     with serving(sqlite_url(folder), folder, **settings) as running:
         yield running
 
@@ -47,7 +52,7 @@ def test_it_is_not_tried_again_and_the_next_one_is_served(client):
 
 
 def test_a_job_that_needs_too_much_memory_says_so(client, plan):
-    request = {"plan_id": plan["id"], "requests": 1_000_000}
+    request = {"plan_id": plan["id"], "requests": 5_000_000}
     answer = client.post("/v1/simulations", json=request)
     said = problem(answer, "out-of-memory")
     assert f"more than {MEMORY_MB} MiB" in said
@@ -61,7 +66,7 @@ def test_a_job_that_needs_too_much_memory_says_so(client, plan):
 
 def test_too_little_memory_for_any_worker_is_told(tmp_path):
     """Not "starting" for ever: what is wrong, and which setting mends it."""
-    settings = {"workers": 1, "worker_memory_mb": 300}
+    settings = {"workers": 1, "worker_memory_mb": 100}
     server = LiveServer(sqlite_url(tmp_path), tmp_path, **settings)
     with checked_later(server) as client:
         until(lambda: "cannot be started" in client.get("/readyz").text, "the reason")
