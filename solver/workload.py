@@ -48,7 +48,7 @@ Engine = Literal["vllm", "sglang", "trtllm"]
 Disaggregation = Annotated[
     Literal["auto", "off", "only"],
     # A bare off or on of YAML arrives as a truth value; see Serving.
-    WithJsonSchema({"enum": ["auto", "off", "only", False, True]}, mode="validation"),
+    WithJsonSchema({"anyOf": [{"enum": ["auto", "off", "only"]}, {"type": "boolean"}]}),
 ]
 
 

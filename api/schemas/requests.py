@@ -15,10 +15,12 @@ Rows = Annotated[list[dict[str, str | float | int | bool | list[str] | None]], F
 """Rows of a table, each a mapping of column to value, as in a YAML file of it."""
 
 
-def _iso(value: Any) -> Any:
+def _iso(value: Any) -> dt.date:
     """Refuse what pydantic would take for a day besides YYYY-MM-DD, such as seconds since 1970."""
-    if isinstance(value, dt.date) or (isinstance(value, str) and ISO_DAY.fullmatch(value)):
+    if isinstance(value, dt.date):
         return value
+    if isinstance(value, str) and ISO_DAY.fullmatch(value):
+        return dt.date.fromisoformat(value)
     raise ValueError("should be a date, written YYYY-MM-DD")
 
 
@@ -73,8 +75,8 @@ class PlanRequest(Request):
     coefficients: Rows | None = None
     """Coefficients of the performance model over the shipped ones, as `minfleet calibrate` writes
     them."""
-    settings: PlanSettings = PlanSettings()
-    """How hard to try, and how much to say."""
+    settings: PlanSettings | None = None
+    """How hard to try, and how much to say; each has a default."""
 
 
 class CatalogRows(RootModel[Rows]):

@@ -66,7 +66,8 @@ class Intake:
         envelope = self._envelope(content)
         workload = self.workload(envelope.pop("workload", None))
         given = _mapping(envelope.pop("settings", {}), "settings")
-        settings = _parsed(PlanSettings, {**given, **query}, "settings")
+        sent = _parsed(PlanSettings, given, "settings").model_dump(exclude_unset=True)
+        settings = PlanSettings.model_validate({**sent, **query})
         if settings.time_limit_s > self.settings.max_time_limit_s:
             raise ProblemError(
                 "too-complex",
@@ -297,9 +298,12 @@ def _mapping(content: Any, place: str = "body") -> dict[str, Any]:
 
 
 def _parsed(model: type[M], content: Mapping[str, Any], place: str) -> M:
-    """Check a mapping against a model; the first fault becomes one sentence."""
+    """Check a mapping against a model; the first fault becomes one sentence.
+
+    As JSON, where days are text and nothing else takes the place of a number or a truth value.
+    """
     try:
-        return model.model_validate(content)
+        return model.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         parts = [place, *(str(p) for p in first["loc"])]
