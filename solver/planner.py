@@ -291,6 +291,7 @@ def _second_opinion(solved: Solved, options: Options) -> Future[dict[str, Any]] 
     def ask() -> dict[str, Any]:
         second = bound_cpsat(
             program,
+            at_most_usd=cost,
             gap=options.gap / 2,
             work_limit=SECOND_ENGINE_WORK,
             time_limit_s=options.time_limit_s,

@@ -71,13 +71,20 @@ def _check_engines(case, cheapest):
     """Both engines on the whole program; CP-SAT's program is a relaxation of it."""
     program = compile_program(case)
     first = solve_highs(program, gap=0.0, time_limit_s=60.0)
-    second = bound_cpsat(program, gap=1e-6, work_limit=1.0, time_limit_s=60.0)
     if cheapest is None:
         assert first.termination is Termination.INFEASIBLE
         return
     assert first.termination is Termination.GAP_CLOSED
     assert first.objective == pytest.approx(cheapest, abs=1e-6)
-    assert second.termination is not Termination.INFEASIBLE
-    assert second.bound <= cheapest + 1e-6
-    if second.termination is Termination.GAP_CLOSED:
-        assert math.isclose(second.bound, cheapest, rel_tol=1e-3)
+    for known_usd in (math.inf, 1.3 * cheapest, cheapest):
+        second = _second(program, known_usd)
+        assert second.termination is not Termination.INFEASIBLE
+        assert second.bound <= cheapest + 1e-6
+        if second.termination is Termination.GAP_CLOSED:
+            assert math.isclose(second.bound, cheapest, rel_tol=1e-3)
+    # A fleet that were half as expensive as the cheapest would be a contradiction.
+    assert _second(program, cheapest / 2).termination is Termination.INFEASIBLE
+
+
+def _second(program, known_usd):
+    return bound_cpsat(program, at_most_usd=known_usd, gap=1e-6, work_limit=1.0, time_limit_s=60.0)
