@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import hashlib
 import math
 import re
@@ -121,6 +122,7 @@ class Service:
     async def running(self) -> AsyncIterator[None]:
         """Work while the context lasts; then finish what can be, and put the rest back."""
         await to_thread.run_sync(self.prepare_store)
+        gc.freeze()  # what lasts as long as the server is not looked through again and again
         memory_bytes = self.settings.worker_memory_mb * 2**20
         self.workers = Workers(self.settings.workers, memory_bytes)
         self.metrics.watch_workers(self.workers.count, lambda: self.workers.busy)

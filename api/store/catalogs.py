@@ -59,6 +59,8 @@ class Catalogs:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._read = lru_cache(maxsize=16)(self._load)
+        self._known: InForce | None = None
+        self._changes = 0
 
     def adopt_shipped(self) -> InForce:
         """Bring the shipped catalogue in force unless the user's own is; return what is in force.
@@ -89,9 +91,14 @@ class Catalogs:
         LookupError
             If nothing was ever adopted.
         """
+        known, changes = self._known, self._changes
+        if known is not None:
+            return known
         last = self._database.read(_last)
         if last is None:
             raise LookupError("no catalogue is in force")
+        if self._database.held_alone and changes == self._changes:
+            self._known = last
         return last
 
     def bring_in_force(
@@ -112,11 +119,13 @@ class Catalogs:
         MovedOnError
             If something else is in force by now.
         """
-        return self._database.write(
+        found = self._database.write(
             lambda connection: _bring_in_force(
                 connection, catalog, "imported", note, key_id, after=after
             )
         )
+        self._changes, self._known = self._changes + 1, None
+        return found
 
     def keep(self, catalog: Catalog) -> Catalog:
         """Store a snapshot without bringing it in force, so that plans can name it; return it.

@@ -43,6 +43,7 @@ class Database:
 
     def __init__(self, url: str, *, retry_s: float = RETRY_S) -> None:
         self.engine = _engine(url)
+        self._writing = self.engine.execution_options(minfleet_write=True)
         self.retry_s = retry_s
         self._lock: int | None = None
 
@@ -56,6 +57,11 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether it is a file of this machine."""
         return self.engine.dialect.name == "sqlite"
+
+    @property
+    def held_alone(self) -> bool:
+        """Whether no other process can change it; see `hold_alone`."""
+        return self._lock is not None
 
     def read(self, work: Work[T]) -> T:
         """Run a transaction that changes nothing.
@@ -75,7 +81,7 @@ class Database:
         StoreError
             If the store cannot be reached or is full; nothing was changed.
         """
-        return self._run(work, self.engine.execution_options(minfleet_write=True))
+        return self._run(work, self._writing)
 
     def _run(self, work: Work[T], engine: Engine) -> T:
         again = Retrying(

@@ -31,6 +31,6 @@ def digest_of(content: Any) -> str:
 def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
     """Insert a row unless one with the same key is there; return whether it was inserted."""
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = make(table).values(**values).on_conflict_do_nothing()
+    statement = make(table).on_conflict_do_nothing().returning(*table.primary_key)
     # Of an insertion not every driver tells how many rows it made, so the row itself is asked for.
-    return connection.execute(statement.returning(*table.primary_key)).first() is not None
+    return connection.execute(statement, values).first() is not None
