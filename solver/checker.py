@@ -18,6 +18,7 @@ from data.catalog import Catalog
 from data.coefficients import CoefficientTable
 from data.errors import MinfleetError, PlanError
 from model.admission import ROLES
+from model.predict import Prediction
 from solver.certified import certificate_findings
 from solver.demand import demands_of
 from solver.layouts import quality_loss_pct
@@ -77,6 +78,7 @@ class PlanChecker:
         self.demands = demands_of(workload) if measured is None else ()
         self.offers = {o.offer_id: o for o in catalog.offers}
         self.pools: list[Mapping[str, Any]] = list(document["pools"])
+        self.predicted: dict[tuple[Any, ...], Prediction] = {}
 
     def check(self) -> Check:
         """Evaluate every condition."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from data.accelerators import canonical_accelerator
 from model.admission import TierJob, admissible, admissible_in_tiers
-from model.predict import Deployment, predict
+from model.predict import Deployment, Prediction, predict
 from model.traffic import RequestClass
 from model.transfer import link_rps
 from solver.assemble import prediction_document
@@ -200,7 +200,7 @@ class PoolChecker:
     def _figures(self) -> Iterator[Finding]:
         """The predicted figures are those of the model, and keep the targets."""
         classes, rates = self._requests()
-        again = predict(self.deployment(), classes, rates)
+        again = self._predicted(classes, rates)
         yield unless(
             _close(prediction_document(again), self.pool["predicted"]),
             f"{self.name}: the predicted figures are not what the model gives",
@@ -216,6 +216,13 @@ class PoolChecker:
                     f"{self.name}: {label} of {c.name} is {value:,.6g} ms at "
                     f"p{c.percentile:g}, more than {target:,.6g} ms",
                 )
+
+    def _predicted(self, classes: list[Any], rates: list[float]) -> Prediction:
+        """Return what the model gives now, once for the pools of a candidate."""
+        kind = _kind(self.pool)
+        if kind not in self.plan.predicted:
+            self.plan.predicted[kind] = predict(self.deployment(), classes, rates)
+        return self.plan.predicted[kind]
 
 
 @lru_cache(maxsize=512)

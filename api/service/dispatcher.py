@@ -116,10 +116,15 @@ class Dispatcher:
         wake, self._wake = self._wake, anyio.Event()
         wake.set()
 
-    async def wait(self, job_id: str, timeout_s: float) -> Job | None:
+    async def wait(self, job_id: str, timeout_s: float, *, new: bool = False) -> Job | None:
         """Return a job once it has ended, or as it is after `timeout_s`.
 
         While the server drains, only what runs here is waited for.
+
+        Parameters
+        ----------
+        new
+            Whether it was stored a moment ago: it is not looked up before it can have ended.
 
         Raises
         ------
@@ -130,6 +135,10 @@ class Dispatcher:
         while True:
             ended = self._ended[job_id]
             hopeless = self._draining and job_id not in self._scopes
+            if new and not hopeless:
+                with anyio.move_on_after(min(deadline - time.monotonic(), POLL_S)):
+                    await ended.wait()
+            new = False
             job = await to_thread.run_sync(self._store.jobs.get, job_id)
             left = deadline - time.monotonic()
             if job is None or job.finished or left <= 0 or hopeless:
@@ -219,22 +228,25 @@ class Dispatcher:
 
     async def _slot(self) -> None:
         """Work off one job after the other."""
+        polling = False
         while not self._draining:
             wake = self._wake
             with anyio.CancelScope(shield=True):  # what was claimed is begun, or put back
-                job = await self._claim()
+                job = await self._claim(polling)
                 if job is not None and self._draining:
                     await self._insist(partial(self._queue.requeue, job))
                     return
             if job is not None:
                 await self._do(job)
+                polling = False
                 continue
-            with anyio.move_on_after(POLL_S):
+            with anyio.move_on_after(POLL_S) as pause:
                 await wake.wait()
+            polling = pause.cancelled_caught
 
-    async def _claim(self) -> Job | None:
+    async def _claim(self, polling: bool) -> Job | None:
         try:
-            return await self._ask(self._queue.claim)
+            return await self._ask(partial(self._queue.claim, look_first=polling))
         except StoreError as error:
             log.warning("the store does not answer", error=str(error))
         except Exception:  # the slot must live on

@@ -210,7 +210,7 @@ class Service:
         if wish.later:
             return found
         wait_s = min(wish.wait_s, self.settings.wait_s)
-        job = await self.dispatcher.wait(found.job.id, wait_s)
+        job = await self.dispatcher.wait(found.job.id, wait_s, new=not found.reused)
         assert job is not None
         if not job.finished:
             return Answer(None, None, job, found.reused)

@@ -29,11 +29,16 @@ class Queue:
     def __init__(self, database: Database, owner: str) -> None:
         self._database, self.owner = database, owner
 
-    def claim(self) -> Job | None:
+    def claim(self, *, look_first: bool = False) -> Job | None:
         """Return the job that has waited longest, running from now on; None if none waits.
 
         Whoever claims one is known as a server from then on, so that its death is noticed even
         before its first beat.
+
+        Parameters
+        ----------
+        look_first
+            Whether most likely none waits, so that no writer should be held up.
         """
 
         def work(connection: Connection) -> Job | None:
@@ -56,7 +61,7 @@ class Queue:
             )
             return find_job(connection, jobs.c.number == row.number)
 
-        if not self._database.read(waiting):
+        if look_first and not self._database.read(waiting):
             return None
         return self._database.write(work)
 

@@ -36,9 +36,7 @@ class UtcTime(types.TypeDecorator[dt.datetime]):
         """Turn a moment to UTC."""
         return None if value is None else value.astimezone(dt.UTC)
 
-    def process_result_value(
-        self, value: dt.datetime | None, dialect: Any
-    ) -> dt.datetime | None:
+    def process_result_value(self, value: dt.datetime | None, dialect: Any) -> dt.datetime | None:
         """Return a moment in UTC."""
         if value is None:
             return None

@@ -25,6 +25,7 @@ REPORT_S = 0.1
 
 UNPROFITABLE = (
     "mip_allow_restart",
+    "mip_detect_symmetry",
     "mip_heuristic_run_feasibility_jump",
     "mip_heuristic_run_rens",
     "mip_heuristic_run_rins",
