@@ -14,6 +14,7 @@ from solver.market import CROSS_NODE_MIN_GBPS
 from solver.plan import Pool
 from solver.problem import Problem
 from solver.role_limits import E2E_TTFT_SHARE, HANDOVER_SHARE
+from solver.workload import Hardware
 
 NAMED = 5
 """Offers that one warning names before it counts the rest."""
@@ -71,7 +72,7 @@ def warnings_of(
         if offer.term_months is not None:
             found.append(_committed(offer, nodes))
         if offer.interruptible:
-            found.append(f"{offer.offer_id} can be interrupted; no headroom is planned for it")
+            found.append(_interruptible(offer, problem.workload.hardware))
     tight = sorted({c.shape.accelerator.name for c in _tightened(fleet)})
     if tight:
         found.append(f"admissible rates on {', '.join(tight)} were tightened so that mixes hold")
@@ -111,6 +112,15 @@ def _stale(offers: Sequence[Offer]) -> str:
     return (
         f"the prices of {', '.join(names[:-1])} and {names[-1]} were observed more than "
         f"{STALE_DAYS} days ago, the oldest on {oldest}: check them before you buy"
+    )
+
+
+def _interruptible(offer: Offer, hardware: Hardware) -> str:
+    if hardware.spot_headroom == 0:
+        return f"{offer.offer_id} can be interrupted; no headroom is planned for it"
+    return (
+        f"{offer.offer_id} can be interrupted; {hardware.spot_headroom:.0%} more nodes than are "
+        "in use are kept free for what is"
     )
 
 

@@ -240,6 +240,19 @@ class PlanChecker:
                 _fit(sizes, self.offers[offer_id].gpus_per_node, bought.get(offer_id, 0)),
                 f"{offer_id}: its nodes cannot hold the replicas placed on them",
             )
+            if self.offers[offer_id].interruptible:
+                yield self._headroom(offer_id, sizes, bought.get(offer_id, 0))
+
+    def _headroom(self, offer_id: str, sizes: Mapping[int, int], nodes: int) -> Finding:
+        """As many nodes of an interruptible offer are free as the workload asks for."""
+        factor = 1 + Fraction(self.workload.hardware.spot_headroom)
+        gpus = self.offers[offer_id].gpus_per_node
+        enough = all(
+            factor * sum(size * count for size, count in sizes.items() if size >= least)
+            <= gpus // least * least * nodes * (1 + LOAD_TOLERANCE)
+            for least in sizes
+        )
+        return unless(enough, f"{offer_id}: fewer nodes are free than spot_headroom asks for")
 
     def _quality(self) -> Iterator[Finding]:
         if self.measured is not None:

@@ -36,6 +36,7 @@ def formulate(instance: Instance) -> Model:
     define_presence(model, instance)
     define_hosting(model, instance)
     define_nodes(model, instance)
+    define_spot_share(model, instance)
     define_spares(model, instance)
     define_minimum_purchase(model, instance)
     define_max_gpus(model, instance)
@@ -193,13 +194,14 @@ def define_hosting(model: Model, instance: Instance) -> None:
 
 
 def define_nodes(model: Model, instance: Instance) -> None:
-    """Σ_{k: t_k ≥ t} t_k·groups_k·h_ko ≤ ⌊G_o/t⌋·t·m_o for every offer o and group size t.
+    """φ_o·Σ_{k: t_k ≥ t} t_k·groups_k·h_ko ≤ ⌊G_o/t⌋·t·m_o for every offer o and group size t.
 
     A group of t accelerators never crosses a node. Group sizes are powers of two, so each
     divides the next; then these rows are not only necessary but sufficient: filling nodes with
     the largest groups first, a group of size t finds no room only if every node holds ⌊G_o/t⌋·t
     accelerators in groups of at least t, which the row of t excludes. Rows that the row of the
-    next smaller size implies are left out.
+    next smaller size implies are left out. φ_o is 1, or 1 + headroom for interruptible offers:
+    the nodes that stay free take the replicas of nodes that are taken back.
     """
     keys = list(instance.hosts)
     on_offer: dict[int, list[int]] = defaultdict(list)
@@ -218,7 +220,34 @@ def define_nodes(model: Model, instance: Instance) -> None:
         taken = pyo.quicksum(
             _accelerators(keys[k]) * model.h[k, o] for k in on_offer[o] if keys[k].group_size >= t
         )
-        model.nodes.add(taken <= usable * model.m[o])
+        model.nodes.add(instance.room_factor(o) * taken <= usable * model.m[o])
+
+
+def define_spot_share(model: Model, instance: Instance) -> None:
+    """Σ_{o interruptible} h_ko ≤ S·Σ_o h_ko for every host key k, each of one candidate then.
+
+    At least 1 − S of the replicas of every candidate survive if all spot nodes are taken at once.
+    """
+    most = instance.caps.max_spot_share
+    if most is None:
+        return
+    offers: dict[int, list[int]] = defaultdict(list)
+    for k, o in model.h:
+        offers[k].append(o)
+
+    def rule(_: Model, k: int) -> Any:
+        return (
+            pyo.quicksum(
+                ((1.0 if instance.offers[o].interruptible else 0.0) - most) * model.h[k, o]
+                for o in offers[k]
+            )
+            <= 0
+        )
+
+    limited = [
+        k for k, group in offers.items() if any(instance.offers[o].interruptible for o in group)
+    ]
+    model.spot_share = pyo.Constraint(limited, rule=rule)
 
 
 def _accelerators(key: HostKey) -> int:

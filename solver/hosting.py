@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from data.offers import Offer
@@ -20,6 +21,8 @@ class HostKey:
         Network its groups need between nodes (0: they do not talk across nodes).
     kv_gbps
         Network each of its accelerators needs for KV caches (0: none travel).
+    owner
+        The candidate whose replicas they are, where those of others are placed apart.
     """
 
     accelerator: str
@@ -28,6 +31,7 @@ class HostKey:
     location: Location | None
     cross_node_gbps: float
     kv_gbps: float = 0.0
+    owner: Hashable = None
 
     def accepts(self, offer: Offer) -> bool:
         """Whether nodes of `offer` can hold such replicas."""

@@ -22,6 +22,8 @@ class Caps:
     max_cost_per_hour_usd: float | None = None
     spare_replicas: int = 0
     max_quality_loss_pct: float | None = None
+    max_spot_share: float | None = None
+    spot_headroom: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Instance:
     def host_codes(self) -> NDArray[np.intp]:
         """Number of the host key of each candidate: equal where the keys are."""
         codes: dict[HostKey, int] = {}
-        found = [codes.setdefault(c.host, len(codes)) for c in self.candidates]
+        found = [codes.setdefault(self.host_of(c), len(codes)) for c in self.candidates]
         return np.array(found, dtype=np.intp)
 
     @cached_property
@@ -165,6 +167,19 @@ class Instance:
         nearby = self.offers_of.get(key.accelerator, ())
         return tuple(i for i in nearby if key.accepts(self.offers[i]))
 
+    def host_of(self, candidate: Candidate) -> HostKey:
+        """Return what the replicas of a candidate ask of a node.
+
+        Where the share on interruptible nodes is limited, each candidate is placed on its own.
+        """
+        if self.caps.max_spot_share is None:
+            return candidate.host
+        return replace(candidate.host, owner=candidate.key)
+
+    def room_factor(self, o: int) -> float:
+        """Return the nodes of an offer to buy for each node in use: above 1 for free ones."""
+        return 1.0 + self.caps.spot_headroom if self.offers[o].interruptible else 1.0
+
     @cached_property
     def hosts(self) -> dict[HostKey, tuple[tuple[int, ...], tuple[int, ...]]]:
         """Host keys with the candidates (positions) they hold and the offers (positions) they fit.
@@ -173,7 +188,7 @@ class Instance:
         """
         members: dict[HostKey, list[int]] = {}
         for i, c in enumerate(self.candidates):
-            members.setdefault(c.host, []).append(i)
+            members.setdefault(self.host_of(c), []).append(i)
         found = {}
         for key, group in members.items():
             fitting = self.fitting(key)
@@ -234,7 +249,7 @@ class Instance:
             for o in fitting:
                 per_node = self.offers[o].gpus_per_node // key.group_size
                 need[o] = need.get(o, 0) - (-groups // per_node)
-        return need
+        return {o: _ceil(nodes * self.room_factor(o)) for o, nodes in need.items()}
 
 
 _ARRAYS = {"host_codes": 0, "pair_codes": 0, "prefills": 0, "capacity_rps": 1, "link_rps": 1}

@@ -139,7 +139,9 @@ def _check_names(kind: str, given: list[str] | None, known: Iterable[str]) -> No
             )
 
 
-def open_market(offers: Iterable[Offer], *, pair_locations: bool, prune: bool = True) -> Market:
+def open_market(
+    offers: Iterable[Offer], *, pair_locations: bool, prune: bool = True, spot_apart: bool = False
+) -> Market:
     """Return the market of `offers` without those that another makes pointless.
 
     Parameters
@@ -148,6 +150,9 @@ def open_market(offers: Iterable[Offer], *, pair_locations: bool, prune: bool = 
         Whether prefill and decode pools may be paired, so that locations matter.
     prune
         If False, every offer stays (to test that dropping them changes nothing).
+    spot_apart
+        Whether interruptible offers are limited, or need headroom: then none of them replaces one
+        that is not.
 
     Notes
     -----
@@ -165,12 +170,16 @@ def open_market(offers: Iterable[Offer], *, pair_locations: bool, prune: bool = 
     if not prune:
         locations = _pairable(offers) if pair_locations else ()
         return Market(tuple(offers), tuple(sorted(locations)), len(offers))
-    general = _undominated(offers)
+    general = _undominated(offers, spot_apart)
     located: dict[Location, list[Offer]] = {}
     if pair_locations:
         nearby = by_location(offers)
         located = _undominated_locations(
-            {where: _undominated(nearby[where], paired=True) for where in _pairable(offers)}
+            {
+                where: _undominated(nearby[where], spot_apart, paired=True)
+                for where in _pairable(offers)
+            },
+            spot_apart,
         )
     kept = {o.offer_id for o in general}.union(
         *({o.offer_id for o in group} for group in located.values())
@@ -190,9 +199,10 @@ def pipeline_gbps(offer: Offer) -> float:
     return max((g for g in PIPELINE_GBPS if g <= (offer.network_gbps or 0.0)), default=0.0)
 
 
-def _replaces(better: Offer, worse: Offer) -> bool:
+def _replaces(better: Offer, worse: Offer, spot_apart: bool) -> bool:
     return (
-        better.hourly_usd <= worse.hourly_usd
+        (worse.interruptible or not (spot_apart and better.interruptible))
+        and better.hourly_usd <= worse.hourly_usd
         and better.stock is None
         and better.min_nodes <= worse.min_nodes
         and pipeline_gbps(better) >= pipeline_gbps(worse)
@@ -203,7 +213,7 @@ def _carries(better: Offer, worse: Offer) -> bool:
     return (better.network_gbps or 0.0) >= (worse.network_gbps or 0.0)
 
 
-def _undominated(offers: Iterable[Offer], *, paired: bool = False) -> list[Offer]:
+def _undominated(offers: Iterable[Offer], spot_apart: bool, *, paired: bool = False) -> list[Offer]:
     """Drop offers that an earlier (no dearer) one of the same kind of node replaces.
 
     Where pools are paired, its network must carry as much.
@@ -211,12 +221,14 @@ def _undominated(offers: Iterable[Offer], *, paired: bool = False) -> list[Offer
     kept: dict[tuple[str, int], list[Offer]] = defaultdict(list)
     for o in offers:
         rivals = kept[o.accelerator, o.gpus_per_node]
-        if not any(_replaces(r, o) and (_carries(r, o) or not paired) for r in rivals):
+        if not any(_replaces(r, o, spot_apart) and (_carries(r, o) or not paired) for r in rivals):
             rivals.append(o)
     return [o for group in kept.values() for o in group]
 
 
-def _undominated_locations(groups: dict[Location, list[Offer]]) -> dict[Location, list[Offer]]:
+def _undominated_locations(
+    groups: dict[Location, list[Offer]], spot_apart: bool
+) -> dict[Location, list[Offer]]:
     """Drop locations all of whose offers another location replaces one by one."""
 
     def replaced(worse: list[Offer], better: list[Offer]) -> bool:
@@ -225,7 +237,7 @@ def _undominated_locations(groups: dict[Location, list[Offer]]) -> dict[Location
                 b.accelerator == w.accelerator
                 and b.gpus_per_node == w.gpus_per_node
                 and _carries(b, w)
-                and _replaces(b, w)
+                and _replaces(b, w, spot_apart)
                 for b in better
             )
             for w in worse

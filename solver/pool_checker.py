@@ -49,6 +49,7 @@ class PoolChecker:
         if self.plan.measured is None:
             yield from self._formats()
         yield from self._load()
+        yield self._spot_share()
         if self.plan.measured is None:
             yield from self._network()
             yield from self._figures()
@@ -106,6 +107,20 @@ class PoolChecker:
                 abs(again - rate) <= 1e-6 * max(again, rate),
                 f"{self.name}: a replica admits {again:.6g} req/s of {name}, not {rate:.6g}",
             )
+
+    def _spot_share(self) -> Finding:
+        """No more replicas of the candidate can be interrupted than may be."""
+        most = self.plan.workload.hardware.max_spot_share
+        if most is None:
+            return None
+        at_risk = sum(
+            int(p["replicas"]) for p in self.kind if self.plan.offers[p["offer_id"]].interruptible
+        )
+        return unless(
+            at_risk <= Fraction(most) * self.replicas * (1 + LOAD_TOLERANCE),
+            f"{self.name}: {at_risk} of {self.replicas} replicas can be interrupted, more than a "
+            f"share of {most:g}",
+        )
 
     @cached_property
     def kind(self) -> list[Mapping[str, Any]]:

@@ -98,7 +98,8 @@ def build_problem(
         unsold = filtered_offers(catalog, workload.hardware, strict=strict)
         raise WorkloadError(_not_on_sale(unsold, day) if unsold else _nothing_left(workload))
     pair = workload.serving.disaggregation != "off" and measured is None
-    market = open_market(offers, pair_locations=pair, prune=prune)
+    guarded = workload.hardware.max_spot_share is not None or workload.hardware.spot_headroom > 0
+    market = open_market(offers, pair_locations=pair, prune=prune, spot_apart=guarded)
     demands = demands_of(workload) if measured is None else ()
     opened = time.perf_counter()
     rater: Rater | None
@@ -119,6 +120,8 @@ def build_problem(
             max_gpus=hardware.max_gpus,
             max_cost_per_hour_usd=hardware.max_cost_per_hour_usd,
             spare_replicas=hardware.spare_replicas,
+            max_spot_share=hardware.max_spot_share,
+            spot_headroom=hardware.spot_headroom,
             max_quality_loss_pct=workload.precision.max_quality_loss_pct,
         ),
         rater=rater,

@@ -78,9 +78,12 @@ def fractional_prices(instance: Instance, multipliers: Mapping[int, float] | Non
         σ_o ≥ 0 of offers (by position) with limited stock.
     """
     raised = multipliers or {}
-    price = [float(o.hourly_usd) + raised.get(i, 0.0) for i, o in enumerate(instance.offers)]
+    price = [
+        (float(o.hourly_usd) + raised.get(i, 0.0)) * instance.room_factor(i)
+        for i, o in enumerate(instance.offers)
+    ]
     codes, firsts = np.unique(instance.host_codes, return_index=True)
-    keys = [instance.candidates[i].host for i in firsts]
+    keys = [instance.host_of(instance.candidates[i]) for i in firsts]
     fitting = [instance.fitting(key) for key in keys]
     smallest: dict[int, int] = {}
     for key, places in zip(keys, fitting, strict=True):

@@ -160,6 +160,12 @@ class Hardware(_Strict):
     """Budget; null for no limit."""
     spare_replicas: Annotated[int, Field(ge=0, le=1000, json_schema_extra={UNIT: "replicas"})] = 0
     """Replicas of every pool that the load does not need, so that as many may fail."""
+    max_spot_share: Annotated[Fraction, Field(ge=0, le=1)] | None = None
+    """Most of the replicas of each configuration that may run on nodes which the provider can take
+    back, so that the rest survives all interruptions at once; null for no limit."""
+    spot_headroom: Annotated[Fraction, Field(ge=0, le=10)] = 0.0
+    """Nodes of each interruptible offer that are kept free for replicas whose node was taken back,
+    as a share of the nodes in use: 0.25 is one free node for four."""
 
 
 class PrecisionSpec(_Strict):

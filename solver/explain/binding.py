@@ -193,6 +193,15 @@ def _caps(workload: Workload) -> Iterator[Relaxation]:
         start = getattr(hardware, name)
         if start is not None:
             yield Relaxation(f"hardware.{name}", start, None, _with_caps(**{name: None}))
+    if hardware.max_spot_share is not None:
+        start_share = hardware.max_spot_share
+        yield Relaxation(
+            "hardware.max_spot_share", start_share, None, _with_caps(max_spot_share=None)
+        )
+    if hardware.spot_headroom:
+        yield Relaxation(
+            "hardware.spot_headroom", hardware.spot_headroom, 0.0, _with_caps(spot_headroom=0.0)
+        )
     if hardware.spare_replicas:
         start = hardware.spare_replicas
         yield Relaxation("hardware.spare_replicas", start, 0, _with_caps(spare_replicas=0))

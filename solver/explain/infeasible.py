@@ -131,6 +131,10 @@ def _relaxations(
             yield _entry("hardware.max_cost_per_hour_usd", start, least, least)
     if caps.spare_replicas:
         yield _most_spares(problem, gap, time_limit_s)
+    if caps.max_spot_share is not None:
+        yield _least_change(problem, "max_spot_share", caps.max_spot_share, 1.0, gap, time_limit_s)
+    if caps.spot_headroom:
+        yield _least_change(problem, "spot_headroom", caps.spot_headroom, 0.0, gap, time_limit_s)
     if any(o.stock is not None for o in problem.instance.offers):
         unlimited = tuple(replace(o, stock=None) for o in problem.instance.offers)
         fleet = _solve(replace(problem.instance, offers=unlimited), gap, time_limit_s)
@@ -148,6 +152,33 @@ def _entry(field: str, start: Any, to: Any, cost: float) -> dict[str, Any]:
 
 def _solve(instance: Instance, gap: float, time_limit_s: float) -> Fleet | None:
     return cheapest_fleet(instance, gap=gap, time_limit_s=time_limit_s).fleet
+
+
+def _least_change(
+    problem: Problem, name: str, start: float, end: float, gap: float, time_limit_s: float
+) -> dict[str, Any] | None:
+    """Return the least change of a limit towards `end` that a plan exists with, to a hundredth."""
+    steps = round(abs(end - start) * 100)
+
+    def changed(step: int) -> Fleet | None:
+        value = end if step >= steps else start + (end - start) * step / steps
+        other: dict[str, Any] = {name: round(value, 6)}
+        caps = replace(problem.instance.caps, **other)
+        return _solve(replace(problem.instance, caps=caps), gap, time_limit_s)
+
+    low, high = 0, max(steps, 1)
+    best = changed(high)
+    if best is None:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        fleet = changed(middle)
+        if fleet is None:
+            low = middle
+        else:
+            high, best = middle, fleet
+    to = end if high >= steps else round(start + (end - start) * high / steps, 6)
+    return _entry(f"hardware.{name}", start, to, float(best.cost_usd))
 
 
 def _most_spares(problem: Problem, gap: float, time_limit_s: float) -> dict[str, Any] | None:

@@ -30,7 +30,10 @@ WORKLOADS: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
         ("hardware.providers", "hardware.pricing"),
     ),
     "negative rate": ({"classes": chat(rate_rps=-1)}, ("classes[0].rate_rps", "-1")),
-    "zero rate": ({"classes": chat(rate_rps=0)}, ("classes[0].rate_rps", "greater than or equal to")),
+    "zero rate": (
+        {"classes": chat(rate_rps=0)},
+        ("classes[0].rate_rps", "greater than or equal to"),
+    ),
     "infinite rate": ({"classes": chat(rate_rps=float("inf"))}, ("rate_rps",)),
     "a rate that is not a number": ({"classes": chat(rate_rps=float("nan"))}, ("rate_rps",)),
     "absurd rate": ({"classes": chat(rate_rps=1e12)}, ("rate_rps",)),

@@ -165,6 +165,21 @@ def test_nodes_of_a_pipeline_across_nodes():
     assert optimum(instance((1,), [across], offers[1:])) is None
 
 
+def test_spot_share():
+    # 4 replicas, at $3 or, interruptible, at $1; half may be: 2 · 3 + 2 · 1.
+    spot = replace(offer(price=1, name="spot"), pricing="spot", interruptible=True)
+    case = instance((4,), [candidate(1)], [offer(price=3), spot], max_spot_share=0.5)
+    assert optimum(case) == pytest.approx(2 * 3 + 2 * 1)
+    assert optimum(case, drop="spot_share") == pytest.approx(4 * 1)
+
+
+def test_nodes_of_interruptible_offers_have_room_for_what_is_interrupted():
+    # 4 replicas of 2 accelerators take 2 nodes of 4, and with a quarter more 2.5: 3 nodes.
+    spot = replace(offer(gpus=4, price=1), pricing="spot", interruptible=True)
+    case = instance((4,), [candidate(1, tp=2)], [spot], spot_headroom=0.25)
+    assert optimum(case) == pytest.approx(3)
+
+
 def test_spares():
     # 1.5 replicas of load: 2, and 1 spare.
     case = instance((3,), [candidate(2)], [offer(price=3)], spare_replicas=1)
