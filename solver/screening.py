@@ -145,9 +145,14 @@ def promising(instance: Instance, prices: Prices, within: float = NEAR) -> Insta
 
     A quick first fleet comes from these.
     """
-    near = _uses(prices) >= 1 - within
+    near = nearly_cheapest(prices, within)
     kept = np.asarray(near.any(axis=0))
     return instance.keep(kept).rated(near[:, kept].T)
+
+
+def nearly_cheapest(prices: Prices, within: float = NEAR) -> NDArray[np.bool_]:
+    """Return which candidates are nearly the cheapest for a class, shape (classes, candidates)."""
+    return np.asarray(_uses(prices) >= 1 - within)
 
 
 def _uses(prices: Prices) -> Floats:

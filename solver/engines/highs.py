@@ -114,6 +114,15 @@ def reduced_costs(program: Program) -> NDArray[np.float64] | None:
     return np.array(highs.getSolution().col_dual)
 
 
+def row_duals(program: Program) -> NDArray[np.float64] | None:
+    """Return the duals of the rows of a continuous program at its optimum; None if it has none."""
+    highs = _load(program)
+    highs.run()
+    if highs.getModelStatus() != _STATUS.kOptimal:
+        return None
+    return np.array(highs.getSolution().row_dual)
+
+
 def _load(program: Program) -> highspy.Highs:
     highs = highspy.Highs()
     for name, value in {

@@ -1,0 +1,1 @@
+"""Fleets over time: commitments for the base, other offers for the peak."""

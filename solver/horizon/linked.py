@@ -1,0 +1,192 @@
+"""The program of a horizon: those of its periods, joined by commitments and by starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
+
+from data.offers import Offer
+from solver.horizon.periods import Period, Start, block_of, block_share
+from solver.instance import Instance
+from solver.program import Program, compile_program
+
+
+@dataclass(frozen=True)
+class Linked:
+    """The program of a horizon, and where its parts are.
+
+    Attributes
+    ----------
+    starts
+        First column of each period's own program.
+    blocks
+        The programs of the periods.
+    commitments
+        (offer, term) → column of M: nodes committed to in that of its terms.
+    uses
+        (offer, period) → row of m_ot ≤ M.
+    """
+
+    program: Program
+    starts: tuple[int, ...]
+    blocks: tuple[Program, ...]
+    commitments: dict[tuple[int, int], int]
+    uses: dict[tuple[int, int], int]
+
+    def part(self, values: NDArray[np.float64], t: int) -> NDArray[np.float64]:
+        """Return what a solution says of one period."""
+        return values[self.starts[t] : self.starts[t] + self.blocks[t].columns]
+
+
+@dataclass
+class _Rows:
+    """Columns and rows that are added to the periods' own."""
+
+    first: int
+    cost: list[float] = field(default_factory=list)
+    high: list[float] = field(default_factory=list)
+    whole: list[bool] = field(default_factory=list)
+    kind: list[str] = field(default_factory=list)
+    key: list[tuple[int, ...]] = field(default_factory=list)
+    entries: list[tuple[int, int, float]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def column(
+        self, kind: str, key: tuple[int, ...], cost: float, high: float, *, whole: bool
+    ) -> int:
+        """Add a column with values of 0 to `high`; return its position."""
+        self.cost.append(cost)
+        self.high.append(high)
+        self.whole.append(whole)
+        self.kind.append(kind)
+        self.key.append(key)
+        return self.first + len(self.cost) - 1
+
+    def at_most_zero(self, name: str, entries: dict[int, float]) -> int:
+        """Add the row Σ entries ≤ 0; return its number among those added."""
+        row = len(self.names)
+        self.entries += [(row, column, weight) for column, weight in entries.items()]
+        self.names.append(name)
+        return row
+
+
+def link(
+    instances: Sequence[Instance],
+    periods: Sequence[Period],
+    offers: Sequence[Offer],
+    *,
+    start: Start | None = None,
+) -> Linked:
+    """Return the program of a horizon; its cost is that of an average hour (USD/h).
+
+    min Σ_o p_o·Σ_b share_ob·M_ob + Σ_t s_t·Σ_o p_o·m_ot + Σ_t Σ_o (hours/cycle)·s'_t·p_o·u_ot
+
+    with m_ot ≤ M_ob for committed o (b: its term in t), M_ob ≥ min_o where any is bought, and
+    u_ot ≥ m_ot − m_o,t−1 for the others: the periods of a month follow each other in a cycle, and
+    s'_t is the share of the month.
+
+    Parameters
+    ----------
+    instances
+        One a period, as `solver.horizon.prices.priced` makes them and screening leaves them.
+    offers
+        What the offers cost in truth, in the instances' order.
+    start
+        What it costs to start a node; None for nothing.
+    """
+    blocks = tuple(compile_program(i) for i in instances)
+    starts = tuple(int(s) for s in np.cumsum([0, *(b.columns for b in blocks)]))
+    nodes = [
+        {b.key[j][0]: start + int(j) for j in b.find("m")}
+        for b, start in zip(blocks, starts, strict=False)
+    ]
+    added = _Rows(starts[-1])
+    cost = np.concatenate([b.cost for b in blocks])
+    commitments: dict[tuple[int, int], int] = {}
+    uses: dict[tuple[int, int], int] = {}
+    for o, offer in enumerate(offers):
+        for t, period in enumerate(periods):
+            column = nodes[t].get(o)
+            if column is None:
+                continue
+            term = block_of(offer, period)
+            if term is None:
+                cost[column] = period.share * float(offer.hourly_usd)
+                continue
+            cost[column] = 0.0
+            if (o, term) not in commitments:
+                commitments[o, term] = _commit(added, offer, o, term, periods, instances)
+            uses[o, t] = added.at_most_zero("commitment", {column: 1.0, commitments[o, term]: -1.0})
+        if start is not None and offer.pricing != "committed":
+            _count_starts(added, offer, o, nodes, periods, start)
+    own = block_diag([b.matrix for b in blocks], format="csr")
+    row_count = own.shape[0]
+    uses = {key: row + row_count for key, row in uses.items()}
+    at, on, weights = zip(*added.entries, strict=True) if added.entries else ((), (), ())
+    shape = (len(added.names), added.first + len(added.cost))
+    extra = coo_array((np.array(weights, dtype=float), (at, on)), shape=shape).tocsr()
+    wide = hstack([own, csr_array((row_count, len(added.cost)))])
+    count = len(added.names)
+    program = Program(
+        cost=np.concatenate([cost, added.cost]),
+        matrix=vstack([wide, extra]).tocsr(),
+        row_low=np.concatenate([*(b.row_low for b in blocks), np.full(count, -np.inf)]),
+        row_high=np.concatenate([*(b.row_high for b in blocks), np.zeros(count)]),
+        col_low=np.concatenate([*(b.col_low for b in blocks), np.zeros(len(added.cost))]),
+        col_high=np.concatenate([*(b.col_high for b in blocks), added.high]),
+        integer=np.concatenate([*(b.integer for b in blocks), np.array(added.whole, dtype=bool)]),
+        kind=np.concatenate([*(b.kind for b in blocks), np.array(added.kind, dtype=str)]),
+        key=tuple([(t, *key) for t, b in enumerate(blocks) for key in b.key] + added.key),
+        row_names=tuple([n for b in blocks for n in b.row_names] + added.names),
+    )
+    return Linked(program, starts[:-1], blocks, commitments, uses)
+
+
+def _commit(
+    added: _Rows,
+    offer: Offer,
+    o: int,
+    term: int,
+    periods: Sequence[Period],
+    instances: Sequence[Instance],
+) -> int:
+    """Add M_ob, and its minimum; return its column."""
+    most = max(
+        i.most_nodes(o)
+        for i, p in zip(instances, periods, strict=True)
+        if block_of(offer, p) == term
+    )
+    most = max(most, offer.min_nodes)
+    if offer.stock is not None:
+        most = min(most, offer.stock)
+    paid = block_share(offer, term, periods) * float(offer.hourly_usd)
+    column = added.column("M", (o, term), paid, float(most), whole=True)
+    if offer.min_nodes > 1:
+        bought = added.column("B", (o, term), 0.0, 1.0, whole=True)
+        added.at_most_zero("least_commitment", {bought: float(offer.min_nodes), column: -1.0})
+        added.at_most_zero("commitment_made", {column: 1.0, bought: -float(most)})
+    return column
+
+
+def _count_starts(
+    added: _Rows,
+    offer: Offer,
+    o: int,
+    nodes: Sequence[dict[int, int]],
+    periods: Sequence[Period],
+    start: Start,
+) -> None:
+    """Add u_ot for every period that an offer may grow in."""
+    for t, before in start.steps(periods):
+        if o not in nodes[t]:
+            continue
+        usd = start.share_of(periods, t) * float(offer.hourly_usd)
+        started = added.column("u", (o, t), usd, np.inf, whole=False)
+        entries = {nodes[t][o]: 1.0, started: -1.0}
+        if o in nodes[before]:
+            entries[nodes[before][o]] = -1.0
+        added.at_most_zero("start", entries)
