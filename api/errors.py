@@ -35,7 +35,7 @@ class Refusals(Refusal):
         super().__init__(sentences[0])
         self.sentences = list(sentences[:MOST_LINES])
         if len(sentences) > MOST_LINES:
-            self.sentences.append(f"{len(sentences) - MOST_LINES:,} more rows are wrong, too.")
+            self.sentences.append(f"{len(sentences) - MOST_LINES:,} more faults are there, too.")
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the lines."""

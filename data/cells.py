@@ -41,17 +41,23 @@ def _scalar(value: Any) -> str:
 def _steps(value: Any) -> str:
     """Write steps given as text, as a mapping or as a list of mappings: ``8: 22.5; 32: 20``."""
     if isinstance(value, Mapping):
-        return "; ".join(f"{_scalar(nodes)}: {_scalar(price)}" for nodes, price in value.items())
+        # A mapping has no order of its own; tools sort it as text.
+        steps = sorted(((_scalar(k), _scalar(v)) for k, v in value.items()), key=_number_first)
+        return "; ".join(": ".join(step) for step in steps)
     if not isinstance(value, list):
         return _scalar(value)
-    steps = []
+    found = []
     for step in value:
         if not isinstance(step, Mapping) or {str(key) for key in step} != set(STEP_KEYS):
             raise ValueError(
                 f"each step is a mapping of {' and '.join(STEP_KEYS)}, and nothing else."
             )
-        steps.append(": ".join(_scalar(step[key]) for key in STEP_KEYS))
-    return "; ".join(steps)
+        found.append(": ".join(_scalar(step[key]) for key in STEP_KEYS))
+    return "; ".join(found)
+
+
+def _number_first(step: tuple[str, str]) -> tuple[bool, int]:
+    return (False, int(step[0])) if step[0].isdecimal() else (True, 0)
 
 
 def cell_of(value: Any) -> str:

@@ -48,9 +48,9 @@ class RowsError(CatalogError):
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
         others = len(self.faults) - 1
-        more = f"{others:,} more rows are" if others > 1 else "One more row is"
+        more = f"{others:,} more faults are" if others > 1 else "One more fault is"
         super().__init__(
-            f"{self.faults[0]} {more} wrong, too; 'minfleet catalog check' names every one."
+            f"{self.faults[0]} {more} there, too; 'minfleet catalog check' names every one."
         )
 
 
