@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
 
 import click
 from click.exceptions import NoArgsIsHelpError
@@ -16,10 +18,40 @@ INTERRUPTED = 130
 """Exit status of a shell command that Ctrl-C ended: 128 + SIGINT."""
 
 
+MOST_LINES = 100
+"""Wrong rows that are printed before the rest is counted."""
+
+
 class Refusal(click.ClickException):
     """Bad input: exit status 2."""
 
     exit_code = 2
+
+
+class Refusals(Refusal):
+    """Bad input in several places: a line for each, and exit status 2."""
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        super().__init__(sentences[0])
+        self.sentences = list(sentences[:MOST_LINES])
+        if len(sentences) > MOST_LINES:
+            self.sentences.append(f"{len(sentences) - MOST_LINES:,} more faults are there, too.")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the lines."""
+        for sentence in self.sentences:
+            click.echo(f"Error: {' '.join(sentence.splitlines())}", err=True)
+
+
+@contextmanager
+def every_fault() -> Iterator[None]:
+    """Tell of every wrong row of a file, not only of the first."""
+    from data.errors import RowsError
+
+    try:
+        yield
+    except RowsError as error:
+        raise Refusals(error.faults) from error
 
 
 class Failure(click.ClickException):

@@ -21,6 +21,9 @@ K = TypeVar("K")
 STALE_DAYS = 90
 """Age at which a price is called stale: cloud list prices move a few times a year."""
 
+STALE_RATE_DAYS = 30
+"""Age at which an exchange rate is called stale: major ones move some percent in a month."""
+
 OUTLIER_FACTOR = 5.0
 """A price this many times above or below its peers' median is questioned."""
 
@@ -54,6 +57,7 @@ def check_catalog(catalog: Catalog, as_of: dt.date) -> list[Finding]:
     checks: tuple[Callable[[Catalog, dt.date], Iterator[Finding]], ...] = (
         _dates,
         _stale,
+        _rates,
         _quantities,
         _outliers,
         _spot,
@@ -98,6 +102,42 @@ def _stale(catalog: Catalog, as_of: dt.date) -> Iterator[Finding]:
             )
 
 
+def _rates(catalog: Catalog, as_of: dt.date) -> Iterator[Finding]:
+    """Exchange rates from long ago or the future, or that differ between offers."""
+    by_currency = _grouped(
+        [o for o in catalog.offers if o.usd_per_unit is not None], lambda o: o.currency
+    )
+    for currency, offers in by_currency.items():
+        for offer in offers:
+            if offer.rate_date and offer.rate_date > as_of + dt.timedelta(days=1):
+                yield Finding(
+                    "error", offer.offer_id, f"rate_date {offer.rate_date} is in the future."
+                )
+        old = [o for o in offers if stale_rate(o, as_of)]
+        if old:
+            yield Finding(
+                "warning",
+                currency,
+                f"{len(old)} of {len(offers)} offers are converted at a rate more than "
+                f"{STALE_RATE_DAYS} days old ({_names([o.offer_id for o in old])}); look it up "
+                "again.",
+            )
+        rates = sorted({o.usd_per_unit for o in offers if o.usd_per_unit is not None})
+        if len(rates) > 1:
+            yield Finding(
+                "warning",
+                currency,
+                f"is converted at {len(rates)} rates, {rates[0]:f} to {rates[-1]:f} dollars, so "
+                "that equal prices differ; use one.",
+            )
+
+
+def stale_rate(offer: Offer, as_of: dt.date) -> bool:
+    """Whether an offer was converted at a rate of more than `STALE_RATE_DAYS` days ago."""
+    limit = as_of - dt.timedelta(days=STALE_RATE_DAYS)
+    return offer.rate_date is not None and offer.rate_date < limit
+
+
 def _quantities(catalog: Catalog, as_of: dt.date) -> Iterator[Finding]:
     """Node sizes, minimum orders and terms that do not fit together."""
     for offer in catalog.offers:
@@ -114,6 +154,14 @@ def _quantities(catalog: Catalog, as_of: dt.date) -> Iterator[Finding]:
                 offer.offer_id,
                 f"min_nodes {offer.min_nodes} is more than the stock of {offer.stock}; "
                 "it can never be bought.",
+            )
+        last = offer.price_steps[-1].from_nodes if offer.price_steps else 0
+        if offer.stock is not None and last > offer.stock:
+            yield Finding(
+                "warning",
+                offer.offer_id,
+                f"the price from {last} nodes on is beyond the stock of {offer.stock}; it is "
+                "never reached.",
             )
         if offer.pricing == "committed" and offer.term_months is None:
             yield Finding("warning", offer.offer_id, "is committed, but gives no term_months.")

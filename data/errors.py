@@ -5,6 +5,7 @@
     MinfleetError
     ├── InputError            what the user gave is wrong; the message names the place and the fix
     │   ├── CatalogError      a row of accelerators, offers or models
+    │   │   └── RowsError     … several rows of a file, one sentence each
     │   ├── UnknownNameError  a model, accelerator, provider … that nothing here is called
     │   └── WorkloadError     a field of a workload
     ├── CalibrationError      measured runs cannot be fitted, or not better than before
@@ -18,7 +19,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -33,6 +34,24 @@ class InputError(MinfleetError):
 
 class CatalogError(InputError):
     """A row of the catalogue (accelerator, offer, model, coefficient) is wrong."""
+
+
+class RowsError(CatalogError):
+    """Several rows are wrong. The message is of the first; `faults` has a sentence for each.
+
+    Parameters
+    ----------
+    faults
+        At least two sentences, in the order of the file.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        others = len(self.faults) - 1
+        more = f"{others:,} more faults are" if others > 1 else "One more fault is"
+        super().__init__(
+            f"{self.faults[0]} {more} there, too; 'minfleet catalog check' names every one."
+        )
 
 
 class WorkloadError(InputError):

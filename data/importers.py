@@ -19,8 +19,9 @@ from pathlib import Path
 from data.accelerators import Accelerator, shipped_accelerators
 from data.boards import BoardFinder
 from data.errors import CatalogError, InputError
+from data.offer_cells import offer_cells
 from data.offers import Offer, load_offers, price_problem
-from data.tables import Row, cell_of, columns, parse_csv, read_text
+from data.tables import Row, columns, parse_csv, read_text
 
 SKYPILOT_COLUMNS = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "Region")
 """Columns that a SkyPilot price list must have; SpotPrice, AvailabilityZone, GpuInfo may be."""
@@ -321,7 +322,7 @@ def write_offers(path: Path, offers: Iterable[Offer]) -> None:
         with draft.open("x", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(names)
-            writer.writerows([cell_of(getattr(offer, name)) for name in names] for offer in rows)
+            writer.writerows(list(offer_cells(offer).values()) for offer in rows)
         os.replace(draft, target)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from None

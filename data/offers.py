@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,7 +11,11 @@ from functools import cache
 from pathlib import Path
 
 from data.accelerators import Accelerator, canonical_accelerator, shipped_accelerators
-from data.errors import CatalogError
+from data.currencies import NANO_USD
+from data.faults import Faults
+from data.price_steps import PriceStep
+from data.price_units import PEERS, KnownPrices, taken_for_node, unit_problem
+from data.quotes import PRICE_COLUMNS, Quote, read_quote
 from data.tables import Row, read_table, shipped_rows
 
 PRICING = ("on_demand", "spot", "committed")
@@ -26,12 +31,6 @@ MAX_USD_PER_GPU_HOUR = 100.0
 
 HOURS_PER_MONTH = 730
 """Hours of a month in every cost: 8,760 / 12."""
-
-NANO_USD = Decimal("1e-9")
-"""Payments upfront are spread to this exactness, so that sums of them stay exact decimals."""
-
-MAX_DECIMALS = 30
-"""Digits after the point of a price; what is written with more is a typing error."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,14 @@ class Offer:
         Payment in advance per node for the whole term; None means none.
     available_from, available_until
         First and last day on which it can be rented; None means no limit is known.
+    currency
+        ISO 4217 code of the currency that it was quoted in; every amount here is in US dollars.
+    usd_per_unit, rate_date
+        US dollars for one unit of that currency, and the day of that rate; None for US dollars.
+    price_steps
+        Prices that hold for all nodes from some number of them on, that number rising.
+    confirmed
+        Whether the buyer confirms a price that looks like one of another unit.
     """
 
     offer_id: str
@@ -77,6 +84,10 @@ class Offer:
     observed_at: dt.date
     source: str
     notes: str
+    usd_per_unit: Decimal | None = None
+    rate_date: dt.date | None = None
+    price_steps: tuple[PriceStep, ...] = ()
+    confirmed: bool = False
 
     @property
     def hourly_usd(self) -> Decimal:
@@ -85,10 +96,25 @@ class Offer:
         price + upfront / (term · 730), the latter to the billionth of a dollar. Commitments are
         take-or-pay: the payment is spread over every hour of the term.
         """
+        return self.price_per_node_hour_usd + self._upfront_per_hour_usd
+
+    @property
+    def _upfront_per_hour_usd(self) -> Decimal:
         if not self.upfront_usd or self.term_months is None:
-            return self.price_per_node_hour_usd
-        spread = self.upfront_usd / (self.term_months * HOURS_PER_MONTH)
-        return self.price_per_node_hour_usd + spread.quantize(NANO_USD)
+            return Decimal(0)
+        return (self.upfront_usd / (self.term_months * HOURS_PER_MONTH)).quantize(NANO_USD)
+
+    def price_at(self, nodes: int) -> Decimal:
+        """Price of each of so many nodes (USD/h) as listed, without what is paid upfront."""
+        reached = [s.price_per_node_hour_usd for s in self.price_steps if s.from_nodes <= nodes]
+        return reached[-1] if reached else self.price_per_node_hour_usd
+
+    def hourly_usd_at(self, nodes: int) -> Decimal:
+        """What each of so many nodes costs an hour (USD), its part of an upfront payment included.
+
+        See `hourly_usd`, which holds below the first step.
+        """
+        return self.price_at(nodes) + self._upfront_per_hour_usd
 
     @property
     def price_per_gpu_hour_usd(self) -> float:
@@ -114,28 +140,22 @@ def parse_offer(row: Row, accelerators: Mapping[str, Accelerator], *, strict: bo
     ------
     CatalogError
         If the price has no source or date, is outside sane bounds (its part of an upfront
-        payment included), is not in US dollars, an upfront payment has no term, or the
-        accelerator is unknown.
+        payment included), is in a currency without a rate, an upfront payment has no term, or
+        the accelerator is unknown.
     """
     place = f"{row.place}, column accelerator"
     name = canonical_accelerator(row.text("accelerator"), accelerators, place, strict=strict)
     gpus = row.integer("gpus_per_node", at_least=1)
+    min_nodes = row.optional_integer("min_nodes", at_least=1) or 1
     term = row.optional_integer("term_months", at_least=1)
-    upfront = _optional_decimal(row, "upfront_usd")
-    if upfront and term is None:
+    quote = read_quote(row, gpus, min_nodes)
+    if quote.upfront_usd and term is None:
         raise row.fault(
             "term_months",
-            f"is empty, but ${upfront:f} is paid upfront; give the months that it pays for.",
+            f"is empty, but ${quote.upfront_usd:f} is paid upfront; give the months that it pays "
+            "for.",
         )
-    # Where all is paid upfront, an hour costs nothing more.
-    row.number("price_per_node_hour_usd", above=-1e-12 if upfront else 0)
-    currency = (row.cells.get("currency") or "USD").upper()
-    if currency != "USD":
-        raise row.fault("currency", f"{currency!r} is not USD; convert the price to US dollars.")
     pricing = row.choice("pricing", PRICING)
-    flag = row.cells.get("interruptible", "").lower()
-    if flag not in ("", "true", "false"):
-        raise row.fault("interruptible", f"{flag!r} is not true or false.")
     offer = Offer(
         offer_id=row.text("offer_id"),
         provider=row.text("provider"),
@@ -143,40 +163,48 @@ def parse_offer(row: Row, accelerators: Mapping[str, Accelerator], *, strict: bo
         instance_type=row.cells.get("instance_type", ""),
         accelerator=name,
         gpus_per_node=gpus,
-        price_per_node_hour_usd=_decimal(row, "price_per_node_hour_usd"),
+        price_per_node_hour_usd=quote.price_per_node_hour_usd,
         pricing=pricing,
         stock=row.optional_integer("stock"),
         network_gbps=row.optional_number("network_gbps", above=0, at_most=1e6),
-        min_nodes=row.optional_integer("min_nodes", at_least=1) or 1,
+        min_nodes=min_nodes,
         term_months=term,
-        upfront_usd=upfront,
-        interruptible=flag == "true" or (flag == "" and pricing == "spot"),
+        upfront_usd=quote.upfront_usd,
+        interruptible=_flag(row, "interruptible", pricing == "spot"),
         available_from=row.date("available_from") if row.cells.get("available_from") else None,
         available_until=row.date("available_until") if row.cells.get("available_until") else None,
-        currency=currency,
+        currency=quote.rate.currency,
         observed_at=row.date("observed_at"),
         source=row.text("source"),
         notes=row.cells.get("notes", ""),
+        usd_per_unit=quote.rate.usd_per_unit,
+        rate_date=quote.rate.rate_date,
+        price_steps=quote.steps,
+        confirmed=_flag(row, "confirmed", False),
     )
-    problem = price_problem(float(offer.hourly_usd), gpus, accelerators.get(name))
-    if problem:
-        listed = offer.hourly_usd <= 2 * offer.price_per_node_hour_usd
-        raise row.fault("price_per_node_hour_usd" if listed else "upfront_usd", problem)
+    _check_prices(row, quote, offer, accelerators.get(name))
     return offer
 
 
-def _optional_decimal(row: Row, column: str) -> Decimal | None:
-    value = row.optional_number(column, above=-1e-12, at_most=1e12)
-    return None if value is None else _decimal(row, column)
+def _flag(row: Row, column: str, default: bool) -> bool:
+    cell = row.cells.get(column, "").lower()
+    if cell not in ("", "true", "false"):
+        raise row.fault(column, f"{cell!r} is not true or false.")
+    return cell == "true" if cell else default
 
 
-def _decimal(row: Row, column: str) -> Decimal:
-    """Return a cell that is known to be a finite number, exactly."""
-    value = Decimal(row.cells[column])
-    exponent = value.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -MAX_DECIMALS:
-        raise row.fault(column, f"has more than {MAX_DECIMALS} digits after the point.")
-    return value
+def _check_prices(row: Row, quote: Quote, offer: Offer, accelerator: Accelerator | None) -> None:
+    """Refuse a price that cannot be real, of the first node or of a step."""
+    gpus = offer.gpus_per_node
+    problem = price_problem(float(offer.hourly_usd), gpus, accelerator)
+    if problem:
+        listed = offer.hourly_usd <= 2 * offer.price_per_node_hour_usd
+        raise row.fault(quote.column if listed else quote.upfront_column, problem)
+    for step in offer.price_steps:
+        hourly = float(offer.hourly_usd_at(step.from_nodes))
+        problem = price_problem(hourly, gpus, accelerator)
+        if problem:
+            raise row.fault("price_steps", f"from {step.from_nodes} nodes on, {problem}")
 
 
 def price_problem(price: float, gpus: int, accelerator: Accelerator | None) -> str:
@@ -203,31 +231,99 @@ def price_problem(price: float, gpus: int, accelerator: Accelerator | None) -> s
 
 
 def parse_offers(
-    rows: Iterable[Row], accelerators: Mapping[str, Accelerator], *, strict: bool = True
+    rows: Iterable[Row],
+    accelerators: Mapping[str, Accelerator],
+    *,
+    strict: bool = True,
+    trusted: bool = False,
+    faults: Faults | None = None,
 ) -> tuple[Offer, ...]:
-    """Return the offers of `rows`; an id given twice is an error that names both rows."""
+    """Return the offers of `rows`, all or none of them.
+
+    Parameters
+    ----------
+    strict
+        See `parse_offer`.
+    trusted
+        Whether the rows ship, or were taken in before: then none is asked whether its price is
+        of an accelerator or of a node.
+    faults
+        What was wrong with the rows already.
+
+    Raises
+    ------
+    CatalogError
+        If a row is wrong, or an id is given twice (both rows are named).
+    RowsError
+        If several are; it has a sentence for each.
+    """
+    faults = Faults() if faults is None else faults
     seen: dict[str, str] = {}
     offers = []
     for row in rows:
-        offer = parse_offer(row, accelerators, strict=strict)
-        if offer.offer_id in seen:
-            raise CatalogError(
-                f"{row.place}, column offer_id: {offer.offer_id!r} is already used at "
-                f"{seen[offer.offer_id]}; give each offer an id of its own."
-            )
-        seen[offer.offer_id] = row.place
-        offers.append(offer)
+        with faults:
+            _check_id(row, seen)
+        with faults:
+            offer = parse_offer(row, accelerators, strict=strict)
+            if not (trusted or offer.confirmed):
+                _check_unit(row, offer)
+            offers.append(offer)
+    faults.check()
     return tuple(offers)
+
+
+def _check_id(row: Row, seen: dict[str, str]) -> None:
+    """Refuse an id of an earlier row, even where that one is wrong itself."""
+    name = row.cells.get("offer_id", "")
+    before = seen.setdefault(name, row.place)
+    if name and before != row.place:
+        raise row.fault(
+            "offer_id",
+            f"{name!r} is already used at {before}; give each offer an id of its own.",
+        )
+
+
+def _check_unit(row: Row, offer: Offer) -> None:
+    """Ask where a price looks like that of one accelerator in place of a node, or the reverse."""
+    known = known_prices().get(offer.accelerator)
+    if known is None:
+        return
+    name, gpus = offer.accelerator, offer.gpus_per_node
+    column = next(c for c in PRICE_COLUMNS if row.cells.get(c))
+    written = row.cells[column] + (" with what is paid upfront" if offer.upfront_usd else "")
+    problem = unit_problem(written, column, float(offer.hourly_usd), gpus, name, known)
+    if problem:
+        raise row.fault(column, problem)
+    for step in offer.price_steps:
+        hourly = float(offer.hourly_usd_at(step.from_nodes))
+        if taken_for_node(hourly, gpus, known):
+            raise row.fault(
+                "price_steps",
+                f"from {step.from_nodes} nodes on, ${hourly:.4g} for a node of {gpus} is "
+                f"${hourly / gpus:.3g} an hour for one {name}, below every known price ({known}); "
+                f"write steps in the unit of {column}, or set confirmed to true.",
+            )
 
 
 @cache
 def shipped_offers() -> tuple[Offer, ...]:
     """Return the offers that ship with minfleet."""
-    return parse_offers(shipped_rows("offers"), shipped_accelerators())
+    return parse_offers(shipped_rows("offers"), shipped_accelerators(), trusted=True)
+
+
+@cache
+def known_prices() -> Mapping[str, KnownPrices]:
+    """Return what the shipped offers of an accelerator cost, where there are enough of them."""
+    prices: dict[str, list[float]] = defaultdict(list)
+    for offer in shipped_offers():
+        prices[offer.accelerator].append(offer.price_per_gpu_hour_usd)
+    return {n: KnownPrices.of(each) for n, each in prices.items() if len(each) >= PEERS}
 
 
 def load_offers(
     path: Path, accelerators: Mapping[str, Accelerator], *, strict: bool = True
 ) -> tuple[Offer, ...]:
-    """Return the offers of a user's CSV or YAML file."""
-    return parse_offers(read_table(path, "offers"), accelerators, strict=strict)
+    """Return the offers of a user's CSV or YAML file; see `parse_offers`."""
+    faults = Faults()
+    rows = read_table(path, "offers", faults)
+    return parse_offers(rows, accelerators, strict=strict, faults=faults)

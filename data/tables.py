@@ -16,13 +16,14 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from data.cells import cell_from, cell_of
 from data.errors import CatalogError, InputError, nearest
+from data.faults import AT_ONCE, Faults, Gathering
 
 MAX_FILE_BYTES = 20_000_000
 """Largest file that is read as input; a catalogue of 100,000 offers is about 15 MB."""
@@ -33,6 +34,16 @@ MAX_UNPACKED_BYTES = 10 * MAX_FILE_BYTES
 MAX_YAML_DEPTH = 50
 """Deepest nesting that is read; nothing here nests ten deep, and the C parser overflows its stack
 on a file of nothing but opening brackets."""
+
+
+INSTEAD = {
+    "price_per_node_hour_usd": (
+        "price_per_gpu_hour_usd",
+        "price_per_node_hour",
+        "price_per_gpu_hour",
+    )
+}
+"""Required column → columns of which any may stand in its place."""
 
 
 @dataclass(frozen=True)
@@ -170,8 +181,14 @@ def _check_size(raw: bytes, limit: int, path: Path, what: str) -> None:
         )
 
 
-def parse_csv(text: str, place: str) -> Iterator[Row]:
-    """Yield the rows of CSV text; a row with too many or too few cells is an error."""
+def parse_csv(text: str, place: str, faults: Gathering = AT_ONCE) -> Iterator[Row]:
+    """Yield the rows of CSV text; a row with too many or too few cells is an error.
+
+    Parameters
+    ----------
+    faults
+        What gathers the errors of rows; by default the first one is raised.
+    """
     reader = csv.reader(io.StringIO(text), strict=True)
     try:
         header = [h.strip() for h in next(reader, [])]
@@ -185,25 +202,32 @@ def parse_csv(text: str, place: str) -> Iterator[Row]:
                 continue
             here = f"{place}, line {reader.line_num}"
             if len(cells) != len(header):
-                raise CatalogError(
-                    f"{here}: has {len(cells)} cells where the header has {len(header)}; "
-                    "the file may be cut short, or a comma is unquoted."
-                )
+                with faults:
+                    raise CatalogError(
+                        f"{here}: has {len(cells)} cells where the header has {len(header)}; "
+                        "the file may be cut short, or a comma is unquoted."
+                    )
+                continue
             yield Row(here, {h: c.strip() for h, c in zip(header, cells, strict=True)})
     except csv.Error as error:
         raise CatalogError(f"{place}, line {reader.line_num}: not valid CSV ({error}).") from None
 
 
-def _yaml_rows(text: str, place: str) -> Iterator[Row]:
+def _yaml_rows(text: str, place: str, faults: Gathering) -> Iterator[Row]:
     """Yield the rows of a YAML list of mappings."""
     loaded = parse_yaml(text, place, scalars_as_text=True)
     if isinstance(loaded, Mapping) and len(loaded) == 1:
         loaded = next(iter(loaded.values()))
-    yield from rows_of(loaded, place)
+    yield from rows_of(loaded, place, faults)
 
 
-def rows_of(items: Any, place: str) -> Iterator[Row]:
+def rows_of(items: Any, place: str, faults: Gathering = AT_ONCE) -> Iterator[Row]:
     """Yield the rows of a list of mappings, each of column to value.
+
+    Parameters
+    ----------
+    faults
+        See `parse_csv`.
 
     Raises
     ------
@@ -213,14 +237,24 @@ def rows_of(items: Any, place: str) -> Iterator[Row]:
     if not isinstance(items, list):
         raise CatalogError(f"{place}: must be a list of rows, each a mapping of column to value.")
     for number, item in enumerate(items, start=1):
-        here = f"{place}, row {number}"
-        if not isinstance(item, Mapping):
-            raise CatalogError(f"{here}: must be a mapping of column to value.")
-        row = Row(here, {str(k).strip(): _cell(v) for k, v in item.items()})
-        for column, value in item.items():
-            if isinstance(value, Mapping):
-                raise row.fault(str(column), "is a mapping; give one value.")
-        yield row
+        row = None
+        with faults:
+            row = _row(item, f"{place}, row {number}")
+        if row is not None:
+            yield row
+
+
+def _row(item: Any, place: str) -> Row:
+    if not isinstance(item, Mapping):
+        raise CatalogError(f"{place}: must be a mapping of column to value.")
+    cells = {}
+    for key, value in item.items():
+        column = str(key).strip()
+        try:
+            cells[column] = cell_from(value, column)
+        except ValueError as problem:
+            raise Row(place, {}).fault(column, str(problem)) from None
+    return Row(place, cells)
 
 
 def table_rows(items: Any, table: str, place: str) -> list[Row]:
@@ -241,27 +275,6 @@ def table_rows(items: Any, table: str, place: str) -> list[Row]:
 def as_cells(record: Any, table: str) -> dict[str, str]:
     """Return a record as the cells of its row in `table`, which read back as the same."""
     return {c.column: cell_of(getattr(record, c.column)) for c in columns(table)}
-
-
-def cell_of(value: Any) -> str:
-    """Write a field of a record as the cell that reads back as the same, on one line."""
-    if value is None:
-        return ""
-    if isinstance(value, tuple):
-        return ";".join(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:f}" if isinstance(value, Decimal) else " ".join(str(value).splitlines())
-
-
-def _cell(value: Any) -> str:
-    """Write a YAML value as the CSV cell that means the same."""
-    if isinstance(value, list):
-        return ";".join(_cell(v) for v in value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    cell = "" if value is None else str(value).strip()
-    return "" if cell in ("~", "null", "Null", "NULL") else cell
 
 
 def parse_yaml(
@@ -358,8 +371,13 @@ def _check_yaml_events(events: Iterable[Any], place: str) -> None:
             key_next.pop()
 
 
-def read_table(path: Path, table: str) -> list[Row]:
+def read_table(path: Path, table: str, faults: Faults | None = None) -> list[Row]:
     """Read a user's CSV or YAML file as rows of the documented table `table`.
+
+    Parameters
+    ----------
+    faults
+        What gathers the errors of single rows; by default the first one is raised.
 
     Raises
     ------
@@ -368,8 +386,11 @@ def read_table(path: Path, table: str) -> list[Row]:
     """
     text = read_text(path, f"{table} table")
     is_yaml = path.name.removesuffix(".gz").endswith((".yaml", ".yml", ".json"))
-    rows = list(_yaml_rows(text, str(path)) if is_yaml else parse_csv(text, str(path)))
+    parse = _yaml_rows if is_yaml else parse_csv
+    rows = list(parse(text, str(path), AT_ONCE if faults is None else faults))
     if not rows:
+        if faults is not None:
+            faults.check()
         raise CatalogError(f"{path}: holds no rows of {table}.")
     check_columns(rows, table, str(path))
     return rows
@@ -384,7 +405,11 @@ def check_columns(rows: Sequence[Row], table: str, place: str) -> None:
                 near = nearest(name, documented)
                 meant = f"; did you mean {near}?" if near else f"; known: {', '.join(documented)}."
                 raise CatalogError(f"{row.place}: unknown column {name!r}{meant}")
-    missing = [c for c, d in documented.items() if d.required and c not in rows[0].cells]
+    missing = [
+        name
+        for name, column in documented.items()
+        if column.required and not {name, *INSTEAD.get(name, ())} & rows[0].cells.keys()
+    ]
     if missing:
         raise CatalogError(f"{place}: column {missing[0]!r} is missing; {table} need it.")
 

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from data.checks import STALE_DAYS
+from data.checks import STALE_DAYS, STALE_RATE_DAYS, stale_rate
 from data.offers import HOURS_PER_MONTH, Offer
 from solver.fleet import Fleet
 from solver.layouts import BATCH_CAPS, PIPELINE_DEGREES, weight_formats
@@ -68,6 +68,7 @@ def warnings_of(
     stale = [o for o in bought if o.observed_at < cutoff]
     if stale:
         found.append(_stale(stale))
+    found += _stale_rates([o for o in bought if stale_rate(o, problem.as_of)])
     for offer, nodes in bought.items():
         if offer.term_months is not None:
             found.append(_committed(offer, nodes))
@@ -122,6 +123,22 @@ def _interruptible(offer: Offer, hardware: Hardware) -> str:
         f"{offer.offer_id} can be interrupted; {hardware.spot_headroom:.0%} more nodes than are "
         "in use are kept free for what is"
     )
+
+
+def _stale_rates(offers: Sequence[Offer]) -> list[str]:
+    """Say in one sentence a currency that prices were converted at an old rate."""
+    found = []
+    for currency in sorted({o.currency for o in offers}):
+        own = [o for o in offers if o.currency == currency]
+        names = [o.offer_id for o in own]
+        if len(names) > NAMED:
+            names = [*names[:NAMED], f"{len(names) - NAMED} more"]
+        oldest = min(o.rate_date for o in own if o.rate_date)
+        found.append(
+            f"{currency} was converted at a rate of {oldest}, more than {STALE_RATE_DAYS} days "
+            f"ago, for {', '.join(names)}: look the rate up before you buy"
+        )
+    return found
 
 
 def _committed(offer: Offer, nodes: int) -> str:

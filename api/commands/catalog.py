@@ -10,7 +10,7 @@ import click
 
 from api.catalog_filters import matching
 from api.catalog_options import CatalogFiles, catalog_options
-from api.errors import MinfleetGroup
+from api.errors import MinfleetGroup, every_fault
 from api.output import Command, json_option, show
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ def show_one(name: str, files: CatalogFiles, as_json: bool) -> None:
 def check(file: Path | None, files: CatalogFiles, as_of: str | None, as_json: bool) -> None:
     """Check the catalogue, or the offers of FILE in its place.
 
+    Every row that is refused is named, one to a line.
+
     Exit status: 0 if nothing is wrong (warnings may be shown), 1 if something is, 2 if a file
     cannot be read or a row is refused.
     """
@@ -184,7 +186,8 @@ def check(file: Path | None, files: CatalogFiles, as_of: str | None, as_json: bo
     if file is not None and files.offers is not None:
         raise InputError("FILE and --offers are the same thing; give one of them.")
     today = day(as_of, "--as-of") if as_of else dt.date.today()
-    chosen = replace(files, offers=file or files.offers).load()
+    with every_fault():
+        chosen = replace(files, offers=file or files.offers).load()
     findings = [*check_models(), *check_catalog(chosen, today)]
     findings.sort(key=lambda f: f.level != "error")
     errors = sum(f.level == "error" for f in findings)
@@ -205,6 +208,39 @@ def check(file: Path | None, files: CatalogFiles, as_of: str | None, as_json: bo
     show(as_json, "catalog-check", document, sections, text_columns=("Where", "What"), wide=True)
     if errors:
         click.get_current_context().exit(1)
+
+
+@catalog.command("template")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(("csv", "yaml")),
+    help="What to write.  [default: by the name of --out, else csv]",
+)
+@click.option("--out", type=FILE, metavar="FILE", help="File to write; stdout by default.")
+@click.option("--force", is_flag=True, help="Replace FILE where it exists.")
+def template(kind: str | None, out: Path | None, force: bool) -> None:
+    """Write a file of offers for a supplier to fill in.
+
+    Every column is there, those that every offer needs first, with two offers as examples. The
+    YAML explains each column, as 'minfleet catalog columns offers' does.
+    """
+    import datetime as dt
+
+    from api.write import write_atomically
+    from data.errors import InputError
+    from data.template import offers_template
+
+    if kind is None:
+        kind = "yaml" if out is not None and out.suffix in (".yaml", ".yml") else "csv"
+    text = offers_template(kind, dt.date.today())
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    if out.is_file() and not force:
+        raise InputError(f"{out}: is there already; give another name, or --force to replace it.")
+    write_atomically(out, text)
+    click.echo(f"Written to {out}.")
 
 
 @catalog.command("import")
@@ -254,7 +290,8 @@ def import_offers(
         ):
             if value is not None:
                 raise InputError(f"{option} belongs to --format skypilot; rows of csv carry it.")
-        imported = import_csv(file, known)
+        with every_fault():
+            imported = import_csv(file, known)
     else:
         if not provider or not observed_at:
             raise InputError(

@@ -24,6 +24,9 @@ Document = dict[str, object]
 
 OFFERS_NOTE = f"{UNKNOWN} unknown; of the stock: no limit is known."
 
+QUOTED = ("price_per_node_hour", "price_per_gpu_hour", "upfront")
+"""Columns of a file that an offer holds in US dollars, under another name."""
+
 CHEAPEST = 5
 """Offers shown of an accelerator, for each kind of pricing."""
 
@@ -167,15 +170,15 @@ def _figures(record: Any, table: str, unverified: Sequence[str] = ()) -> list[tu
     """Return the fields of a record that `table` documents: name, value, unit, doubt."""
     rows: list[tuple[str, ...]] = []
     for column in columns(table):
-        value = getattr(record, column.column)
-        if column.column in ("source", "notes", "unverified"):
+        if column.column in ("source", "notes", "unverified", *QUOTED):
             continue
+        value = getattr(record, column.column)
         if isinstance(value, bool):
             text = "yes" if value else "no"
         elif isinstance(value, (int, float)):
             text = figure(value)
         elif isinstance(value, tuple):
-            text = ", ".join(value)
+            text = ", ".join(str(v) for v in value)
         else:
             text = UNKNOWN if value is None or value == "" else str(value)
         doubt = "unverified" if column.column in unverified else ""
@@ -235,9 +238,6 @@ def _accelerator_view(
 def _offer_view(offer: Offer) -> tuple[Document, list[Section], list[str]]:
     """Return every field of an offer."""
     rows = [row[:3] for row in _figures(offer, "offers")]
-    after = 1 + next(i for i, row in enumerate(rows) if row[0] == "price_per_node_hour_usd")
-    each = ("price_per_gpu_hour_usd", figure(offer.price_per_gpu_hour_usd), "USD/h")
-    rows.insert(after, each)
     notes = [f"Source: {offer.source}"]
     notes += [f"Notes: {offer.notes}"] if offer.notes else []
     section = (offer.offer_id, ("Figure", "Value", "Unit"), rows)

@@ -20,6 +20,15 @@ class CatalogFacts(Document):
     """Dates of the `oldest` and the `newest` price."""
 
 
+class PriceStepDocument(Document):
+    """From so many nodes on, every node costs this."""
+
+    from_nodes: Annotated[int, unit("nodes", ge=2)]
+    """Nodes from which on it holds."""
+    price_per_node_hour_usd: Annotated[float, unit("USD/h", ge=0)]
+    """Price of each of the nodes."""
+
+
 class OfferDocument(Document):
     """An offer; the fields are the columns of an offers file."""
 
@@ -58,13 +67,21 @@ class OfferDocument(Document):
     available_until: dt.date | None
     """Last such day."""
     currency: str
-    """Always USD."""
+    """ISO 4217 code of the currency it was quoted in; every amount here is in US dollars."""
     observed_at: dt.date
     """When the price was seen."""
     source: str
     """Where."""
     notes: str
     """What else there is to say."""
+    usd_per_unit: Annotated[float, unit("USD", gt=0)] | None
+    """Exchange rate that it was converted at: dollars for one unit; null for US dollars."""
+    rate_date: dt.date | None
+    """Day of that rate; null for US dollars."""
+    price_steps: list[PriceStepDocument]
+    """Prices that fall with the number of nodes; empty where one price holds for any number."""
+    confirmed: bool
+    """Whether the buyer confirmed a price that looks like one of another unit."""
 
 
 class OfferList(Document):

@@ -11,7 +11,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 from api.schemas.units import unit
 from solver.workload import Workload
 
-Rows = Annotated[list[dict[str, str | float | int | bool | list[str] | None]], Field(min_length=1)]
+Scalar = str | float | int | bool | None
+
+Cell = Scalar | list[str] | list[dict[str, Scalar]] | dict[str, Scalar]
+"""Only `price_steps` takes a mapping of nodes to price, or a list of `{from_nodes, price}`."""
+
+Rows = Annotated[list[dict[str, Cell]], Field(min_length=1)]
 """Rows of a table, each a mapping of column to value, as in a YAML file of it."""
 
 

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from data.errors import InputError, MinfleetError, StoreError
+from data.errors import InputError, MinfleetError, RowsError, StoreError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -54,6 +54,9 @@ TASK_PROBLEMS = {
 
 INTERNAL_DETAIL = "the server's log says more; please report it with the request."
 
+MOST_FAULTS = 100
+"""Wrong rows that one problem names."""
+
 log = structlog.get_logger("minfleet.http")
 
 
@@ -64,6 +67,9 @@ class Problem(BaseModel):
     title: str = Field(description="The kind of problem in words.")
     status: int = Field(ge=400, le=599, description="HTTP status.")
     detail: str = Field(description="One sentence: the place, the fault, the fix.")
+    faults: list[str] | None = Field(
+        default=None, description="Where several rows are wrong: a sentence for each."
+    )
     instance: str | None = Field(default=None, description="The job or request it happened in.")
 
 
@@ -116,7 +122,10 @@ def methods_of(app: FastAPI, path: str) -> list[str]:
 def problem_of(error: MinfleetError) -> dict[str, Any]:
     """Return the problem that an error of minfleet's is."""
     if isinstance(error, InputError):
-        return problem("invalid", " ".join(str(error).splitlines()))
+        more = {}
+        if isinstance(error, RowsError):
+            more["faults"] = [" ".join(f.splitlines()) for f in error.faults[:MOST_FAULTS]]
+        return problem("invalid", " ".join(str(error).splitlines()), **more)
     if isinstance(error, StoreError):
         return problem("unavailable", str(error))
     return problem("failed", str(error))

@@ -302,6 +302,91 @@ def test_a_refused_row_leaves_nothing_written(offers, tmp_path, before, after, p
     assert not out.exists()
 
 
+BAD = """\
+offer_id,provider,region,accelerator,gpus_per_node,price_per_node_hour_usd,pricing,stock,observed_at,source
+a,acme,eu,h100_sxm,8,,on_demand,,2026-08-01,quote
+b,acme,us,NVIDIA-L4,1,0.50,spot,3,2026-08-01,quote
+b,acme,us,h100_sxn,1,0.50,spot,3,2026-08-01,quote
+d,acme,us,h100_sxm,8,2.10,on_demand,-3,2026-08-01,quote
+e,acme,us,h100_sxm,8,2.10,on_demand,3,2026-08-01,quote
+"""
+
+
+@pytest.mark.parametrize("command", ["check", "import"])
+def test_every_wrong_row_is_a_line(tmp_path, command):
+    """Nothing is written, and what was there stays."""
+    path, out = tmp_path / "quotes.csv", tmp_path / "out.csv"
+    path.write_text(BAD)
+    out.write_text("before")
+    more = ["--format", "csv", "--out", out] if command == "import" else ["--json"]
+    result = CliRunner().invoke(catalog, [command, *map(str, [path, *more])])
+    assert (result.exit_code, result.stdout) == (2, "")
+    lines = result.stderr.splitlines()
+    assert [line.removeprefix(f"Error: {path}, ").split(": ")[0] for line in lines] == [
+        "line 2, column price_per_node_hour_usd",
+        "line 4, column offer_id",
+        "line 4, column accelerator",
+        "line 5, column stock",
+        "line 6, column price_per_node_hour_usd",
+    ]
+    assert out.read_text() == "before"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.csv", "quotes.csv"]
+
+
+def test_other_commands_name_the_first_and_count_the_rest(tmp_path):
+    path = tmp_path / "quotes.csv"
+    path.write_text(BAD)
+    said = refusal("list", "offers", "--offers", path)
+    assert "line 2, column price_per_node_hour_usd" in said
+    assert "4 more faults are there, too; 'minfleet catalog check' names every one." in said
+
+
+def test_a_thousand_wrong_rows_are_a_hundred_lines(tmp_path):
+    path = tmp_path / "quotes.csv"
+    head, row, *_ = BAD.splitlines()
+    path.write_text("\n".join([head, *(row.replace("a,", f"a{n},", 1) for n in range(1000))]))
+    result = CliRunner().invoke(catalog, ["check", str(path)])
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 101
+    assert result.stderr.endswith("Error: 900 more faults are there, too.\n")
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.yaml"])
+def test_a_template_passes_its_check(tmp_path, name):
+    path = tmp_path / name
+    assert run("template", "--out", path) == f"Written to {path}.\n"
+    assert document("check", path)["errors"] == 0
+    kind = path.suffix[1:]
+    assert run("template", "--format", kind) == path.read_text()
+
+
+def test_a_template_replaces_nothing_unasked(tmp_path):
+    path = tmp_path / "quotes.csv"
+    path.write_text("mine")
+    assert "is there already; give another name, or --force" in refusal("template", "--out", path)
+    assert path.read_text() == "mine"
+    run("template", "--out", path, "--force")
+    assert "example-on-demand" in path.read_text()
+    assert "cannot be written" in refusal("template", "--out", tmp_path / "absent" / "t.csv")
+
+
+def test_a_quote_in_euros_is_shown_and_imported_without_loss(tmp_path):
+    path, out = tmp_path / "quotes.yaml", tmp_path / "out.csv"
+    run("template", "--out", path)
+    shown = document("show", "example-committed", "--offers", path)["offer"]
+    assert (shown["currency"], shown["usd_per_unit"]) == ("EUR", 1.1)
+    assert shown["price_per_node_hour_usd"] == 19.8
+    assert shown["price_steps"] == [
+        {"from_nodes": 8, "price_per_node_hour_usd": 18.7},
+        {"from_nodes": 32, "price_per_node_hour_usd": 17.05},
+    ]
+    assert "8: 18.7, 32: 17.05" in run("show", "example-committed", "--offers", path)
+    run("import", path, "--format", "csv", "--out", out)
+    known = shipped_accelerators()
+    assert load_offers(out, known) == load_offers(path, known)
+    assert ",18," in out.read_text().splitlines()[2]
+
+
 def test_an_import_of_nothing_is_refused(vms, tmp_path):
     lines = VMS.splitlines()
     vms.write_text("\n".join([lines[0], lines[4]]))

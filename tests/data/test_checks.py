@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.catalog import Catalog
-from data.checks import OUTLIER_FACTOR, STALE_DAYS, check_catalog
+from data.checks import OUTLIER_FACTOR, STALE_DAYS, STALE_RATE_DAYS, check_catalog
+from data.price_steps import PriceStep
 
 TODAY = dt.date(2026, 8, 10)
 SHIPPED = Catalog.load()
@@ -108,6 +109,29 @@ def test_what_makes_a_plan_wrong_is_an_error(change, part):
 def test_what_is_odd_is_a_warning(change, part):
     [found] = findings(change, level="warning")
     assert part in found
+
+
+EUROS = {"currency": "EUR", "usd_per_unit": Decimal("1.1"), "rate_date": TODAY}
+
+
+def test_rates_long_ago_in_the_future_or_of_two_kinds():
+    old = TODAY - dt.timedelta(days=STALE_RATE_DAYS + 1)
+    [found] = findings({**EUROS, "rate_date": old}, EUROS, {})
+    assert found == (
+        "EUR: 1 of 2 offers are converted at a rate more than 30 days old (o0); look it up again."
+    )
+    assert findings({**EUROS, "rate_date": old + dt.timedelta(days=1)}) == []
+    late = {**EUROS, "rate_date": TODAY + dt.timedelta(days=2)}
+    assert findings(late, level="error") == ["o0: rate_date 2026-08-12 is in the future."]
+    [found] = findings(EUROS, {**EUROS, "usd_per_unit": Decimal("1.08"), "region": "b"})
+    assert found.startswith("EUR: is converted at 2 rates, 1.08 to 1.1 dollars")
+
+
+def test_a_step_beyond_the_stock():
+    steps = {"price_steps": (PriceStep(8, Decimal(22)),)}
+    [found] = findings({**steps, "stock": 7}, level="warning")
+    assert found.startswith("o0: the price from 8 nodes on is beyond the stock of 7")
+    assert findings({**steps, "stock": 8}) == findings(steps) == []
 
 
 def test_limits_that_are_met():

@@ -17,6 +17,7 @@ from data.accelerators import shipped_accelerators
 from data.errors import CatalogError, InputError
 from data.importers import import_csv, import_skypilot, offer_id, write_offers
 from data.offers import Offer, load_offers, shipped_offers
+from data.price_steps import PriceStep
 from data.tables import columns
 
 KNOWN = shipped_accelerators()
@@ -247,16 +248,46 @@ terms = st.one_of(
     st.tuples(st.integers(1, 60), st.decimals("0", "5000", places=2)),
 )
 """A term, and a payment upfront that keeps a node below what is ever listed."""
+rates = st.just(("USD", None, None)) | st.tuples(
+    st.sampled_from(["EUR", "JPY", "KWD", "IDR"]),
+    st.decimals("0.00004", "9", places=7),
+    st.dates(),
+)
+"""A currency with its rate, which is none for US dollars."""
+
+
+def built(term, rate, steps, price_per_node_hour_usd, min_nodes, **fields):
+    """Return an offer with `steps`, pairs of more nodes and a share of the price before."""
+    found, nodes, price = [], min_nodes, price_per_node_hour_usd
+    for more, share in steps:
+        nodes, price = nodes + more, (price * share).quantize(Decimal("1e-6"))
+        found.append(PriceStep(nodes, price))
+    return Offer(
+        term_months=term[0],
+        upfront_usd=term[1],
+        currency=rate[0],
+        usd_per_unit=rate[1],
+        rate_date=rate[2],
+        price_steps=tuple(found),
+        price_per_node_hour_usd=price_per_node_hour_usd,
+        min_nodes=min_nodes,
+        confirmed=True,  # any price: none is asked for its unit
+        **fields,
+    )
+
+
 offers = st.builds(
-    lambda term, **fields: Offer(term_months=term[0], upfront_usd=term[1], **fields),
+    built,
     term=terms,
+    rate=rates,
+    steps=st.lists(st.tuples(st.integers(1, 9), st.decimals("0.8", "0.99", places=2)), max_size=2),
     offer_id=words,
     provider=words,
     region=words,
     instance_type=words,
     accelerator=st.sampled_from(sorted(KNOWN)),
     gpus_per_node=st.integers(1, 16),
-    price_per_node_hour_usd=st.decimals("16", "90", places=6),
+    price_per_node_hour_usd=st.decimals("25", "90", places=6),
     pricing=st.sampled_from(["on_demand", "spot", "committed"]),
     stock=st.none() | st.integers(0, 1000),
     network_gbps=st.none() | st.floats(0.1, 4000),
@@ -264,7 +295,6 @@ offers = st.builds(
     interruptible=st.booleans(),
     available_from=st.none() | st.dates(),
     available_until=st.none() | st.dates(),
-    currency=st.just("USD"),
     observed_at=st.dates(),
     source=words,
     notes=st.just("") | words,

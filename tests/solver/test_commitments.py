@@ -267,3 +267,34 @@ def test_stale_prices_are_one_sentence(tmp_path, measured):
         "the prices of a, b, c, d, e and 2 more were observed more than 90 days ago, the oldest "
         "on 2026-07-01: check them before you buy"
     ]
+
+
+def test_old_exchange_rates_are_one_sentence_a_currency(tmp_path, measured):
+    """Thirty days are not old; what is not bought is not told of."""
+    quotes = catalog(tmp_path, only=["h100-1"])
+    (base,) = quotes.offers
+
+    def warned(*days: int) -> list[str]:
+        offers = [
+            replace(
+                base,
+                offer_id=f"o{i}",
+                stock=1,
+                currency="EUR",
+                usd_per_unit=Decimal("1.1"),
+                rate_date=DAY - dt.timedelta(days=age),
+            )
+            for i, age in enumerate(days)
+        ]
+        found = find(chat(), quotes.with_offers(offers), measured, explain=False)
+        return [w for w in found.warnings if "rate of" in w]
+
+    assert warned(30, 0) == []
+    assert warned(31, 30) == [
+        "EUR was converted at a rate of 2026-06-14, more than 30 days ago, for o0: look the rate "
+        "up before you buy"
+    ]
+    assert warned(31, 45) == [
+        "EUR was converted at a rate of 2026-05-31, more than 30 days ago, for o0, o1: look the "
+        "rate up before you buy"
+    ]

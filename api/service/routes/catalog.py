@@ -19,6 +19,7 @@ from api.service.routes.common import document, problems, service_of
 from api.service.service import Service
 from data.catalog import Catalog
 from data.models import source_from_config
+from data.offer_cells import offer_cells
 from data.tables import as_cells, columns
 
 router = APIRouter(prefix="/v1/catalog", tags=["catalogue"])
@@ -91,7 +92,7 @@ async def list_offers(
         catalog = snapshot(service, catalog_id)
         offers = matching(catalog, filters, "{}")
         if format == "csv":
-            return csv_response("offers", [as_cells(o, "offers") for o in offers])
+            return csv_response("offers", [offer_cells(o) for o in offers])
         page = [offer_document(o) for o in offers[offset : offset + limit]]
         return shown({"catalog": catalog_facts(catalog), "total": len(offers), "offers": page})
 

@@ -12,6 +12,8 @@ from api.service.access import Reader
 from api.service.problems import ProblemError
 from api.service.routes.catalog import shown
 from api.service.routes.common import document, problems, service_of
+from data.quotes import read_quote
+from data.tables import Row
 
 router = APIRouter(prefix="/v1/catalog", tags=["catalogue"])
 
@@ -60,11 +62,7 @@ async def offer_history(
             cells = catalogs.offer_cells(entry.catalog_id, offer_id)
             if not changes and cells is None:
                 continue
-            price, stock = (cells or {}).get("price_per_node_hour_usd"), (cells or {}).get("stock")
-            figures = {
-                "price_per_node_hour_usd": float(price) if price else None,
-                "stock": int(stock) if stock else None,
-            }
+            figures = _figures(cells)
             if not changes or any(changes[-1][k] != v for k, v in figures.items()):
                 told = {"catalog_id": entry.catalog_id, "since": entry.created_at}
                 changes.append({**told, **figures})
@@ -93,3 +91,15 @@ async def model_history(
     found = await to_thread.run_sync(catalogs.model_history, name)
     entries = [{k: v for k, v in vars(f).items() if k != "key_id"} for f in found]
     return shown({"models": entries})
+
+
+def _figures(cells: dict[str, str] | None) -> dict[str, float | None]:
+    """Return price and stock of a stored row; None for each where there is no row."""
+    if cells is None:
+        return {"price_per_node_hour_usd": None, "stock": None}
+    row = Row("stored offer", cells)
+    price = read_quote(row, int(cells["gpus_per_node"]), int(cells["min_nodes"] or 1))
+    return {
+        "price_per_node_hour_usd": float(price.price_per_node_hour_usd),
+        "stock": row.optional_integer("stock"),
+    }

@@ -25,6 +25,7 @@ from data.accelerators import parse_accelerators
 from data.catalog import Catalog
 from data.checks import check_catalog
 from data.errors import InputError
+from data.faults import Faults
 from data.importers import Imported, read_skypilot
 from data.models import shipped_models, source_from_config
 from data.offers import Offer, parse_offers
@@ -83,7 +84,7 @@ async def import_offers(
 ) -> Response:
     """Bring a new snapshot with these offers in force. Plans keep the one that they were made of.
 
-    One wrong row refuses the whole import.
+    One wrong row refuses the whole import; of several, `faults` has a sentence for each.
     """
     service = service_of(request)
     raw = await body_of(request)
@@ -177,15 +178,17 @@ async def import_model(request: Request, key: Admin, dry_run: DryRun = False) ->
 
 def _offers(service: Service, raw: bytes, format: str, before: Catalog) -> Imported:
     """Return the offers of a body in our own columns."""
+    faults = Faults()
     if format == "csv":
-        rows = list(parse_csv(_text(raw), "body"))
+        rows = list(parse_csv(_text(raw), "body", faults))
     else:
-        rows = list(rows_of(parse_body(raw), "body"))
+        rows = list(rows_of(parse_body(raw), "body", faults))
     _check_count(service, len(rows))
     if not rows:
+        faults.check()
         raise InputError("body: holds no rows of offers.")
     check_columns(rows, "offers", "body")
-    return Imported(parse_offers(rows, before.accelerators), (), len(rows))
+    return Imported(parse_offers(rows, before.accelerators, faults=faults), (), len(rows))
 
 
 def _with_offers(before: Catalog, offers: tuple[Offer, ...], mode: str) -> Catalog:

@@ -171,6 +171,62 @@ def test_one_wrong_row_refuses_all_of_it(client, quotes, change, named):
     assert client.get("/v1/catalog/offers").json()["total"] == len(SHIPPED.offers)
 
 
+def test_every_wrong_row_has_a_sentence(client, quotes):
+    """In rows and in CSV; nothing comes in force."""
+    first, second = quotes
+    bad = [{**first, "stock": -1}, second, {**second, "accelerator": "l40z"}, 3]
+    answer = client.post("/v1/catalog/offers", json=bad)
+    assert "3 more faults are there" in problem(answer, "invalid")
+    places = [f.split(":")[0] for f in answer.json()["faults"]]
+    assert places == [
+        "body, row 4",
+        "body, row 1, column stock",
+        "body, row 3, column offer_id",
+        "body, row 3, column accelerator",
+    ]
+    names = list(first)
+    lines = [",".join(str(r[n]) for n in names) for r in ({**first, "gpus_per_node": 0}, second)]
+    text = "\n".join([",".join(names), *lines, "cut,short"])
+    answer = client.post("/v1/catalog/offers?format=csv", content=text)
+    problem(answer, "invalid")
+    assert [f.split(":")[0] for f in answer.json()["faults"]] == [
+        "body, line 4",
+        "body, line 2, column gpus_per_node",
+    ]
+    single = client.post("/v1/catalog/offers", json=bad[:1])
+    assert "faults" not in single.json()
+    assert in_force(client) == SHIPPED.id
+
+
+@pytest.mark.parametrize(
+    "steps", ["8: 17; 32: 15.5", {"8": 17, "32": 15.5}, [{"from_nodes": 8, "price": 17}]], ids=str
+)
+def test_quotes_as_they_are_sold(client, quotes, steps):
+    """18 euros at 1.1 dollars is 19.80; it leaves as CSV and comes back the same."""
+    euros = {"currency": "EUR", "usd_per_unit": 1.1, "rate_date": "2026-11-01"}
+    row = {k: v for k, v in quotes[0].items() if k != "price_per_node_hour_usd"}
+    row |= {**euros, "gpus_per_node": 8, "price_per_node_hour": 18, "price_steps": steps}
+    report = imported(client, "offers?mode=replace", json=[row])
+    [shown] = client.get("/v1/catalog/offers").json()["offers"]
+    assert (shown["price_per_node_hour_usd"], shown["currency"]) == (19.8, "EUR")
+    assert (shown["usd_per_unit"], shown["rate_date"]) == (1.1, "2026-11-01")
+    assert shown["price_steps"][0] == {"from_nodes": 8, "price_per_node_hour_usd": 18.7}
+    assert shown["confirmed"] is False
+    text = client.get("/v1/catalog/offers?format=csv").text
+    again = imported(client, "offers?mode=replace&format=csv", content=text)
+    assert again["catalog_id"] == report["catalog_id"]
+    told = client.get("/v1/catalog/offers/history?offer_id=acme/eu/h100").json()["changes"]
+    assert told[0]["price_per_node_hour_usd"] == 19.8
+    inline = {**small(3.1), "add_offers": [{**row, "offer_id": "acme/eu/other"}]}
+    assert client.post("/v1/plans", json=inline).status_code == 200
+
+
+def test_a_price_of_an_accelerator_in_place_of_a_node_is_asked_about(client, quotes):
+    row = {**quotes[0], "gpus_per_node": 8, "price_per_node_hour_usd": 2.1}
+    assert "set confirmed to true" in refused(client, "offers", json=[row])
+    assert imported(client, "offers", json=[{**row, "confirmed": True}])["added"]
+
+
 def test_what_is_no_list_of_offers(client):
     for body in ({}, [], [3], "text", 7):
         refused(client, "offers", json=body)
