@@ -147,8 +147,8 @@ class PlanChecker:
             if offer is None:
                 yield f"offer {item['offer_id']!r} is not in the catalogue"
                 continue
-            price = Fraction(offer.price_per_node_hour_usd)
-            total += Fraction(offer.hourly_usd) * item["nodes"]
+            price = Fraction(offer.price_at(item["nodes"]))
+            total += Fraction(offer.hourly_usd_at(item["nodes"])) * item["nodes"]
             quoted = item["price_per_node_hour_usd"]
             yield unless(
                 quoted == float(price),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -15,6 +16,7 @@ from solver.hosting import HostKey
 from solver.instance import Instance
 from solver.multipliers import stock_multipliers
 from solver.packing import Placement, place
+from solver.price_tiers import best_tiers
 from solver.program import Program, compile_program
 from solver.screening import fractional_prices, promising, within_reach
 from solver.shares import Shares, balanced_shares
@@ -255,10 +257,15 @@ def _labels(instance: Instance, program: Program) -> list[Hashable]:
         elif kind == "x":
             names.append((kind, key[0], instance.candidates[key[1]].key))
         elif kind == "h":
-            names.append((kind, keys[key[0]], instance.offers[key[1]].offer_id))
+            names.append((kind, keys[key[0]], *_named(instance, key[1])))
         else:
-            names.append((kind, instance.offers[key[0]].offer_id))
+            names.append((kind, *_named(instance, key[0])))
     return names
+
+
+def _named(instance: Instance, o: int) -> tuple[str, int]:
+    """Return what tells an offer from all others, and from its own other prices."""
+    return instance.offers[o].offer_id, instance.offers[o].min_nodes
 
 
 def _carried_over(
@@ -322,6 +329,7 @@ def read_fleet(instance: Instance, program: Program, result: EngineResult) -> Fl
             nodes[key[0]] = count
         else:
             hosted[keys[key[0]], key[1]] = count
+    nodes, hosted = _at_best_price(instance, nodes, hosted)
     shares = balanced_shares(instance, replicas)
     busy = {c for _, c in shares}
     replicas = {c: n for c, n in sorted(replicas.items()) if c in busy}
@@ -329,3 +337,17 @@ def read_fleet(instance: Instance, program: Program, result: EngineResult) -> Fl
     used = {placed.offer for placed in placements}
     nodes = {o: count for o, count in nodes.items() if o in used}
     return Fleet(instance, replicas, nodes, shares, tuple(placements))
+
+
+def _at_best_price(
+    instance: Instance, nodes: dict[int, int], hosted: dict[tuple[HostKey, int], int]
+) -> tuple[dict[int, int], dict[tuple[HostKey, int], int]]:
+    """Move what was bought at several prices of an offer to the lowest that all of it reaches."""
+    target = best_tiers(instance.offers, nodes)
+    moved: dict[int, int] = defaultdict(int)
+    placed: dict[tuple[HostKey, int], int] = defaultdict(int)
+    for o, count in nodes.items():
+        moved[target[o]] += count
+    for (key, o), count in hosted.items():
+        placed[key, target.get(o, o)] += count
+    return dict(moved), dict(placed)

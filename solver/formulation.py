@@ -16,6 +16,7 @@ from solver.hosting import HostKey
 from solver.instance import Instance
 from solver.light_pyomo import pyo
 from solver.market import Location
+from solver.price_tiers import alike
 
 LOSS_TOLERANCE_PCT = 1e-9
 """Losses within this of the limit are at the limit (sums of decimal figures)."""
@@ -39,6 +40,7 @@ def formulate(instance: Instance) -> Model:
     define_spot_share(model, instance)
     define_spares(model, instance)
     define_minimum_purchase(model, instance)
+    define_shared_stock(model, instance)
     define_max_gpus(model, instance)
     define_budget(model, instance)
     define_quality(model, instance)
@@ -274,6 +276,24 @@ def define_minimum_purchase(model: Model, instance: Instance) -> None:
     )
     model.bought = pyo.Constraint(
         bulk, rule=lambda _, o: model.m[o] <= instance.most_nodes(o) * model.b[o]
+    )
+
+
+def define_shared_stock(model: Model, instance: Instance) -> None:
+    """Σ_{o ∈ i} m_o ≤ A_i for the prices o of every offer i of limited stock that has several."""
+    groups = [
+        [o for o in group if o in model.m]
+        for group in alike(instance.offers)
+        if instance.offers[group[0]].stock is not None
+    ]
+    groups = [group for group in groups if len(group) > 1]
+    if not groups:
+        return
+    model.shared_stock = pyo.Constraint(
+        range(len(groups)),
+        rule=lambda _, i: (
+            pyo.quicksum(model.m[o] for o in groups[i]) <= instance.offers[groups[i][0]].stock
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from solver.demand import Demand, demands_of
 from solver.instance import Caps, Instance
 from solver.market import allowed_offers, filtered_offers, open_market
 from solver.measured import MeasuredCapacity, measured_candidates
+from solver.price_tiers import tiers_of
 from solver.search import evaluate
 from solver.workload import Workload
 
@@ -99,7 +100,7 @@ def build_problem(
         raise WorkloadError(_not_on_sale(unsold, day) if unsold else _nothing_left(workload))
     pair = workload.serving.disaggregation != "off" and measured is None
     guarded = workload.hardware.max_spot_share is not None or workload.hardware.spot_headroom > 0
-    market = open_market(offers, pair_locations=pair, prune=prune, spot_apart=guarded)
+    market = open_market(tiers_of(offers), pair_locations=pair, prune=prune, spot_apart=guarded)
     demands = demands_of(workload) if measured is None else ()
     opened = time.perf_counter()
     rater: Rater | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -178,6 +179,15 @@ def test_nodes_of_interruptible_offers_have_room_for_what_is_interrupted():
     spot = replace(offer(gpus=4, price=1), pricing="spot", interruptible=True)
     case = instance((4,), [candidate(1, tp=2)], [spot], spot_headroom=0.25)
     assert optimum(case) == pytest.approx(3)
+
+
+def test_shared_stock():
+    # 5 replicas; a price of $3 from one node on and of $2 from three on, four nodes in all.
+    first = offer(price=3, name="a", stock=4)
+    second = replace(first, price_per_node_hour_usd=Decimal(2), min_nodes=3)
+    case = instance((5,), [candidate(1)], [first, second, offer(price=9, name="dear")])
+    assert optimum(case) == pytest.approx(4 * 2 + 9)
+    assert optimum(case, drop="shared_stock") == pytest.approx(4 * 2 + 3)
 
 
 def test_spares():
