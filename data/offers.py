@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -227,7 +227,9 @@ def shipped_offers() -> tuple[Offer, ...]:
 
 
 def load_offers(
-    path: Path, accelerators: Mapping[str, Accelerator], *, strict: bool = True
+    paths: Path | Sequence[Path], accelerators: Mapping[str, Accelerator], *, strict: bool = True
 ) -> tuple[Offer, ...]:
-    """Return the offers of a user's CSV or YAML file."""
-    return parse_offers(read_table(path, "offers"), accelerators, strict=strict)
+    """Return the offers of a user's CSV or YAML file, or of several that share no id."""
+    files = (paths,) if isinstance(paths, Path) else paths
+    rows = (row for path in files for row in read_table(path, "offers"))
+    return parse_offers(rows, accelerators, strict=strict)

@@ -166,7 +166,11 @@ class _Comparing:
             else:
                 one = None
                 entry = _left_out(SUBSET_FINDINGS, "none of its offers passes")
-            facts = {"name": name, "offer_ids": list(members), "compared": list(parts[name])}
+            facts = {
+                "name": name,
+                "offer_ids": list(members),
+                "compared_offer_ids": list(parts[name]),
+            }
             grouped.append({**facts, "alone": self._alone(one), **entry})
         self.warnings |= dict.fromkeys(stale_prices(passing.values(), bench.problem.as_of))
         return Comparison(

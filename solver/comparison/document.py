@@ -130,11 +130,11 @@ def offer_findings(found: Findings, joint_nodes: int | None) -> dict[str, Any]:
         "joint_share_pct": _percent(found.share),
         "joint_nodes": joint_nodes,
         "enters_at_usd_per_node_hour": _rounded(found.enters.level),
-        "enters": found.enters.reason,
+        "enters_reason": found.enters.reason,
         "takes_over_at_usd_per_node_hour": _rounded(found.takes_over.level),
-        "takes_over": found.takes_over.reason,
+        "takes_over_reason": found.takes_over.reason,
         "next_node_worth_usd_per_hour": _rounded(found.worth.usd_per_hour),
-        "next_node": found.worth.reason,
+        "next_node_reason": found.worth.reason,
         "sentence": sentence_of(found),
     }
 
@@ -144,21 +144,21 @@ def subset_findings(found: Findings) -> dict[str, Any]:
     return {
         "joint_share_pct": _percent(found.share),
         "enters_at_price_factor": _rounded(found.enters.level),
-        "enters": found.enters.reason,
+        "enters_reason": found.enters.reason,
         "takes_over_at_price_factor": _rounded(found.takes_over.level),
-        "takes_over": found.takes_over.reason,
+        "takes_over_reason": found.takes_over.reason,
         "sentence": sentence_of(found),
     }
 
 
 OFFER_FINDINGS = (
-    *("joint_share_pct", "joint_nodes", "enters_at_usd_per_node_hour", "enters"),
-    *("takes_over_at_usd_per_node_hour", "takes_over"),
-    *("next_node_worth_usd_per_hour", "next_node"),
+    *("joint_share_pct", "joint_nodes", "enters_at_usd_per_node_hour", "enters_reason"),
+    *("takes_over_at_usd_per_node_hour", "takes_over_reason"),
+    *("next_node_worth_usd_per_hour", "next_node_reason"),
 )
 SUBSET_FINDINGS = (
-    *("joint_share_pct", "enters_at_price_factor", "enters"),
-    *("takes_over_at_price_factor", "takes_over"),
+    *("joint_share_pct", "enters_at_price_factor", "enters_reason"),
+    *("takes_over_at_price_factor", "takes_over_reason"),
 )
 """Fields that are null for an offer or a subset that is left out."""
 

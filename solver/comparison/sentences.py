@@ -94,40 +94,52 @@ def _left_out(found: Findings) -> Iterator[str]:
     if enters.level >= found.lever.level * (1 - EQUAL):
         yield "as good as the joint optimum, which does without it: any cheaper, it would enter it"
     elif over.level is None:
-        yield f"not in the joint optimum, which it would enter at {_at(found, enters)}"
+        yield f"not in the joint optimum: it would enter at {_at(found, enters)}"
     elif over.level >= enters.level * (1 - EQUAL):
-        yield f"not in the joint optimum: at {_at(found, enters)} it would take over all of it"
-        return
+        yield f"not in the joint optimum: at {_at(found, over)} it would take over all of it"
     else:
-        yield f"not in the joint optimum, which it would enter at {_at(found, enters)}"
-    if over.level is not None:
-        yield f"at {_at(found, over)} it would serve everything alone"
+        yield (
+            f"not in the joint optimum: it would enter at {_at(found, enters)} and serve "
+            f"everything alone at {_at(found, over, again=True)}"
+        )
 
 
 def _everything(found: Findings) -> Iterator[str]:
     enters, over = found.enters, found.takes_over
-    yield "the joint optimum buys nothing else"
+    buys = "the joint optimum buys nothing else"
     if enters.reason == over.reason == "any_price":
-        yield "nothing else could serve the workload, whatever it cost"
-        return
-    if over.level is not None and enters.level is not None:
-        if enters.level <= over.level * (1 + EQUAL):
-            yield f"above {_at(found, over)} it would not be bought"
-            return
-        yield f"above {_at(found, over)} it would share the load, above {_at(found, enters)} leave"
-    elif over.level is not None and enters.reason == "any_price":
-        yield f"above {_at(found, over)} it would share the load, but always be needed for some"
+        yield f"{buys}: nothing else could serve the workload, whatever it cost"
+    elif over.level is None:
+        yield buys
+    elif enters.reason == "any_price":
+        yield f"{buys} up to {_at(found, over)}, and needs some of it at any price"
+    elif enters.level is None:
+        yield f"{buys} up to {_at(found, over)}"
+    elif enters.level <= over.level * (1 + EQUAL):
+        yield f"{buys}: it would be left out above {_at(found, over)}"
+    else:
+        yield (
+            f"{buys}: it would share the load above {_at(found, over)} and be left out above "
+            f"{_at(found, enters, again=True)}"
+        )
 
 
 def _part(found: Findings, share: Fraction) -> Iterator[str]:
     enters, over = found.enters, found.takes_over
-    yield f"{float(share):.0%} of the cost of the joint optimum"
+    then = []
     if enters.level is not None:
-        yield f"above {_at(found, enters)} it would leave it"
-    elif enters.reason == "any_price":
-        yield "needed at any price, as nothing else can do its part"
+        then.append(f"be left out above {_at(found, enters)}")
     if over.level is not None:
-        yield f"at {_at(found, over)} it would serve everything alone"
+        again = enters.level is not None
+        then.append(f"serve everything alone at {_at(found, over, again=again)} or less")
+    part = f"{_percent(share)} of the joint optimum's cost"
+    if enters.reason == "any_price":
+        part += ", needed at any price since nothing else can do its part"
+    yield f"{part}: it would {' and '.join(then)}" if then else part
+
+
+def _percent(share: Fraction) -> str:
+    return "less than 1%" if share < Fraction(1, 200) else f"{float(share):.0%}"
 
 
 def _stock(found: Findings) -> Iterator[str]:
@@ -140,15 +152,22 @@ def _stock(found: Findings) -> Iterator[str]:
         yield "one more node in stock would make a fleet possible"
 
 
-def _at(found: Findings, where: BreakEven) -> str:
-    """Write a break-even level, and how far today's price is from it."""
+def _at(found: Findings, where: BreakEven, *, again: bool = False) -> str:
+    """Write a break-even level, and how far it is from today's price.
+
+    Parameters
+    ----------
+    again
+        Whether its unit was said before.
+    """
     assert where.level is not None
     level = float(where.level)
     if found.offer is None:
         return f"{level:,.4g} times its prices"
     change = float(where.level / found.lever.level) - 1
-    upfront = ", upfront payment included" if found.offer.upfront_usd else ""
-    return f"${_price(level)} a node-hour{upfront} ({change:+.1%})"
+    upfront = " all in" if found.offer.upfront_usd else ""
+    unit = "" if again else f" a node-hour{upfront}"
+    return f"${_price(level)}{unit} ({change:+.1%})"
 
 
 def _price(amount: float) -> str:
