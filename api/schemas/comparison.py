@@ -15,7 +15,7 @@ from api.schemas.units import (
     Kilowatts,
     Months,
     Nodes,
-    NodesOrNone,
+    NodesLeft,
     Percent,
     PriceFactor,
     Usd,
@@ -68,25 +68,16 @@ class JointFleet(Document):
 class FleetAlone(JointFleet):
     """The cheapest fleet that buys nothing else; without one, its figures are null."""
 
-    status: Status | Literal["filtered"]  # type: ignore[assignment]
+    status: Status | Literal["filtered"]
     """As in a plan, and `filtered` where the workload's filters leave the offer out. A fleet above
     the budget is `infeasible`; the sentence says so."""
 
 
-class _Compared(Document):
-    """What is reported of an offer and of a subset alike."""
+class ComparedOffer(Document):
+    """An offer, and what the cheapest fleets make of it."""
 
     rank: Annotated[int, Field(ge=1)]
     """Place by the cost alone, those without a fleet last; equal ones by name."""
-    alone: FleetAlone
-    """The cheapest fleet that buys nothing else."""
-    joint_share_pct: Percent | None
-    """Its part of the joint optimum's cost per hour; null without a joint optimum."""
-
-
-class ComparedOffer(_Compared):
-    """An offer, and what the cheapest fleets make of it."""
-
     offer_id: str
     """The offer."""
     provider: str
@@ -103,7 +94,7 @@ class ComparedOffer(_Compared):
     """Price of a node as listed, without what is paid upfront."""
     full_price_per_node_hour_usd: UsdPerHour
     """The same with its part of what is paid upfront; break-even prices compare with this."""
-    stock: NodesOrNone | None
+    stock: NodesLeft | None
     """Nodes that can be had; null for no limit."""
     min_nodes: Nodes
     """Fewest nodes that are sold."""
@@ -111,7 +102,12 @@ class ComparedOffer(_Compared):
     """Length of the commitment; null for none."""
     observed_at: Day
     """Day on which the price was seen."""
-    joint_nodes: NodesOrNone | None
+    alone: FleetAlone
+    """The cheapest fleet that buys nothing else: fields as of `joint`, and the status `filtered`
+    where the workload's filters leave the offer out."""
+    joint_share_pct: Percent | None
+    """Its part of the joint optimum's cost per hour; null without a joint optimum."""
+    joint_nodes: NodesLeft | None
     """Nodes of it in the joint optimum; null without one."""
     enters_at_usd_per_node_hour: UsdPerHour | None
     """Highest price at which some optimal fleet buys of it, what is paid upfront included; null
@@ -136,15 +132,21 @@ class ComparedOffer(_Compared):
     """All this in words."""
 
 
-class ComparedSubset(_Compared):
+class ComparedSubset(Document):
     """Offers reported together; their prices move by one factor."""
 
+    rank: Annotated[int, Field(ge=1)]
+    """Place among the subsets by the cost alone, as of the offers."""
     name: str
     """Name it was given."""
     offer_ids: list[str]
     """Its offers."""
     compared_offer_ids: list[str]
     """Those of them that pass the workload's filters."""
+    alone: FleetAlone
+    """The cheapest fleet that buys nothing else: fields as of `joint`."""
+    joint_share_pct: Percent | None
+    """Their part of the joint optimum's cost per hour; null without a joint optimum."""
     enters_at_price_factor: PriceFactor | None
     """Highest factor on all its prices at which some optimal fleet buys of it; null where there is
     none."""
