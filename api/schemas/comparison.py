@@ -63,6 +63,9 @@ class JointFleet(Document):
     """What to buy, dearest first; empty without a fleet."""
     pools: list[AlternativePool]
     """What runs on it, in short; empty without a fleet."""
+    warnings: list[str]
+    """What to know before buying it: commitments, interruptible offers, unverified figures, what
+    lies outside of what the model was fitted on; empty without a fleet."""
 
 
 class FleetAlone(JointFleet):
@@ -196,7 +199,6 @@ class ComparisonDocument(Document):
     catalog: CatalogUsed
     """The catalogue that the comparison was made from."""
     warnings: list[str]
-    """What to know before buying: stale prices, commitments, interruptible offers, unverified
-    figures."""
+    """What to know of the joint optimum, and which prices of the offers compared are old."""
     workload: Workload
     """The workload, defaults filled in."""

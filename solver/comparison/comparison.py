@@ -124,7 +124,6 @@ class _Comparing:
     ) -> None:
         self.bench, self.progress = Bench(problem, time_limit_s), progress
         self.options = replace(self.bench.options, gap=gap)
-        self.warnings: dict[str, None] = {}
 
     def compare(
         self, wanted: Mapping[str, Offer], groups: Mapping[str, Mapping[str, Offer]]
@@ -134,7 +133,7 @@ class _Comparing:
         passing = {k: o for k, o in wanted.items() if k in bench.offers}
         self.progress("solving the joint optimum")
         joint = bench.keep(bench.solve(bench.offers.values()))
-        status = self._status(joint, within=self._within(joint))
+        status, warnings = self._judged(joint, within=self._within(joint))
         levers = {k: Lever.of_offer(o) for k, o in passing.items()}
         parts = {
             name: {k: o for k, o in members.items() if k in passing}
@@ -172,16 +171,16 @@ class _Comparing:
                 "compared_offer_ids": list(parts[name]),
             }
             grouped.append({**facts, "alone": self._alone(one), **entry})
-        self.warnings |= dict.fromkeys(stale_prices(passing.values(), bench.problem.as_of))
+        stale = stale_prices(passing.values(), bench.problem.as_of)
         return Comparison(
             status=status,
             complete=status in ("optimal", "infeasible") and all(map(proven, found)),
-            joint=fleet_entry(bench, joint, status),
+            joint=fleet_entry(bench, joint, status, warnings),
             offers=tuple(_ranked(entries, "offer_id")),
             subsets=tuple(_ranked(grouped, "name")),
             search={"programs": bench.programs, "gap_asked": self.options.gap},
             catalog=catalog_used(bench.problem),
-            warnings=tuple(self.warnings),
+            warnings=(*warnings, *stale),
             workload=bench.problem.workload.to_dict(),
         )
 
@@ -200,10 +199,12 @@ class _Comparing:
         if joint.bought is not None and joint.cost_usd is not None and self._within(joint):
             share = 1 - lever.rest_usd(joint.bought, bench) / joint.cost_usd
         fleet = alone.answer.solved.fleet if alone.within_budget else None
+        status, warnings = self._judged(alone.answer, within=alone.within_budget)
         return Findings(
             lever=lever,
             alone=alone,
-            status=self._status(alone.answer, within=alone.within_budget),
+            status=status,
+            warnings=warnings,
             gpus=None if fleet is None else fleet.gpus,
             nodes=None if fleet is None else sum(fleet.nodes.values()),
             share=share,
@@ -213,17 +214,18 @@ class _Comparing:
             offer=offer,
         )
 
-    def _status(self, answer: Answer, *, within: bool) -> str:
-        """Return what is proven of a fleet, once it is checked; its warnings are noted."""
+    def _judged(self, answer: Answer, *, within: bool) -> tuple[str, tuple[str, ...]]:
+        """Return what is proven of a fleet once it is checked, and what to know of it.
+
+        That prices are old is said once for all offers.
+        """
         fleet = answer.solved.fleet
         if fleet is None or not within:
-            return "infeasible" if answer.proven else "unknown"
+            return "infeasible" if answer.proven else "unknown", ()
         plan = self._plan(answer)
-        stale = set(
-            stale_prices((fleet.instance.offers[o] for o in fleet.nodes), self.bench.problem.as_of)
-        )
-        self.warnings |= dict.fromkeys(w for w in plan.warnings if w not in stale)
-        return plan.status
+        bought = (fleet.instance.offers[o] for o in fleet.nodes)
+        stale = set(stale_prices(bought, self.bench.problem.as_of))
+        return plan.status, tuple(w for w in plan.warnings if w not in stale)
 
     def _plan(self, answer: Answer) -> Plan:
         """Return the plan of a fleet, checked apart from the solver."""
@@ -240,7 +242,7 @@ class _Comparing:
     def _alone(self, found: Findings | None) -> Entry:
         if found is None:
             return fleet_entry(self.bench, None, "filtered")
-        return fleet_entry(self.bench, found.alone.answer, found.status)
+        return fleet_entry(self.bench, found.alone.answer, found.status, found.warnings)
 
     def _reasons(self, wanted: Mapping[str, Offer]) -> dict[str, str]:
         """Return why each offer that is not compared was left out."""

@@ -66,13 +66,15 @@ class Comparison:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
 
-def fleet_entry(bench: Bench, answer: Answer | None, status: str) -> dict[str, Any]:
+def fleet_entry(
+    bench: Bench, answer: Answer | None, status: str, warnings: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Return the figures of a fleet; of one that is none, or not allowed, its status alone."""
     names = ("cost_per_hour_usd", "cost_per_month_usd", "cost_per_million_output_tokens_usd")
     fleet = None if answer is None else answer.solved.fleet
     if answer is None or fleet is None or status not in ("optimal", "feasible"):
         rest = dict.fromkeys((*names, "gpus", "nodes", "gpu_power_kw"))
-        return {"status": status, **rest, "purchases": [], "pools": []}
+        return {"status": status, **rest, "purchases": [], "pools": [], "warnings": []}
     cost = float(fleet.cost_usd)
     bought = {fleet.instance.offers[o]: n for o, n in fleet.nodes.items()}
     return {
@@ -90,6 +92,7 @@ def fleet_entry(bench: Bench, answer: Answer | None, status: str) -> dict[str, A
             )
         ],
         "pools": pools_in_short(fleet),
+        "warnings": list(warnings),
     }
 
 

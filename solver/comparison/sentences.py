@@ -22,8 +22,8 @@ class Findings:
 
     Attributes
     ----------
-    status
-        That of its fleet alone, as in the document.
+    status, warnings
+        Those of its fleet alone, as in the document.
     gpus, nodes
         Of its fleet alone; None without one.
     share
@@ -35,6 +35,7 @@ class Findings:
     lever: Lever
     alone: Alone
     status: str
+    warnings: tuple[str, ...]
     gpus: int | None
     nodes: int | None
     share: Fraction | None
