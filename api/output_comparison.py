@@ -43,7 +43,7 @@ def show_comparison(found: Comparison, name: str) -> None:
     compared = [(n, e) for n, e in (*told, *grouped) if e["alone"]["status"] != "filtered"]
     if compared:
         out.title("Alone, and in the joint optimum")
-        head = ("", "cost/h", "a month", "per M", "GPUs", "kW", "of joint")
+        head = ("", "cost/h", "a month", "per M tokens", "GPUs", "kW", "of joint")
         out.table(head, [_alone(n, e) for n, e in compared])
     own = [(n, e) for n, e in told if e["alone"]["status"] != "filtered"]
     if own:
