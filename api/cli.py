@@ -10,6 +10,7 @@ from api.errors import MinfleetGroup
 
 VERBS = {
     "plan": ("api.commands.plan", "plan", "Find the cheapest fleet for a workload, with proof."),
+    "compare": ("api.commands.compare", "compare", "Compare offers, with break-even prices."),
     "estimate": ("api.commands.estimate", "estimate", "Show what one replica does, term by term."),
     "predict": (
         "api.commands.predict",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,9 @@ from data.offers import Offer, load_offers, parse_offers, shipped_offers
 from data.tables import as_cells, table_rows
 
 PathLike = str | Path
+
+PathLikes = PathLike | Sequence[PathLike]
+"""A file, or several of one kind."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,9 @@ class Catalog:
     @classmethod
     def load(
         cls,
-        offers: PathLike | None = None,
+        offers: PathLikes | None = None,
         *,
-        add_offers: PathLike | None = None,
+        add_offers: PathLikes | None = None,
         accelerators: PathLike | None = None,
         strict: bool = True,
     ) -> Catalog:
@@ -66,9 +69,9 @@ class Catalog:
         Parameters
         ----------
         offers
-            CSV or YAML of offers to plan over *instead of* the shipped ones.
+            CSV or YAML of offers to plan over *instead of* the shipped ones; one file or several.
         add_offers
-            CSV or YAML of offers to plan over *besides* the others.
+            CSV or YAML of offers to plan over *besides* the others; one file or several.
         accelerators
             CSV or YAML of accelerators to add, or to override by name.
         strict
@@ -85,11 +88,14 @@ class Catalog:
         known: Mapping[str, Accelerator] = shipped_accelerators()
         if accelerators is not None:
             known = {**known, **load_accelerators(Path(accelerators))}
-        base = shipped_offers() if offers is None else None
-        if base is None:
-            base = load_offers(Path(str(offers)), known, strict=strict)
+        if offers is None:
+            base = shipped_offers()
+        else:
+            base = load_offers(_paths(offers), known, strict=strict)
         if add_offers is not None:
-            base = _joined(base, load_offers(Path(add_offers), known, strict=strict), add_offers)
+            paths = _paths(add_offers)
+            more = load_offers(paths, known, strict=strict)
+            base = _joined(base, more, ", ".join(map(str, paths)))
         return cls(known, base)
 
     def to_dict(self) -> dict[str, list[dict[str, str]]]:
@@ -195,14 +201,16 @@ def _shipped() -> Catalog:
     return Catalog(shipped_accelerators(), shipped_offers())
 
 
-def _joined(
-    first: tuple[Offer, ...], more: tuple[Offer, ...], place: PathLike
-) -> tuple[Offer, ...]:
+def _paths(given: PathLikes) -> tuple[Path, ...]:
+    return (Path(given),) if isinstance(given, (str, Path)) else tuple(map(Path, given))
+
+
+def _joined(first: tuple[Offer, ...], more: tuple[Offer, ...], place: str) -> tuple[Offer, ...]:
     taken = {o.offer_id for o in first}
     for offer in more:
         if offer.offer_id in taken:
             raise CatalogError(
                 f"{place}: offer_id {offer.offer_id!r} is already in the catalogue; rename it, "
-                "or give the file with --offers to replace the catalogue."
+                "or let the file stand alone, without the catalogue's offers."
             )
     return first + more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -321,9 +321,13 @@ def known_prices() -> Mapping[str, KnownPrices]:
 
 
 def load_offers(
-    path: Path, accelerators: Mapping[str, Accelerator], *, strict: bool = True
+    paths: Path | Sequence[Path], accelerators: Mapping[str, Accelerator], *, strict: bool = True
 ) -> tuple[Offer, ...]:
-    """Return the offers of a user's CSV or YAML file; see `parse_offers`."""
+    """Return the offers of a user's CSV or YAML file, or of several that share no id.
+
+    See `parse_offers`.
+    """
     faults = Faults()
-    rows = read_table(path, "offers", faults)
+    files = (paths,) if isinstance(paths, Path) else paths
+    rows = [row for path in files for row in read_table(path, "offers", faults)]
     return parse_offers(rows, accelerators, strict=strict, faults=faults)

@@ -1,4 +1,4 @@
-"""Writes examples.md and the plan in README.md: what ``minfleet plan`` prints for each example.
+"""Writes examples.md, and what README.md and comparison.md show of ``minfleet``'s output.
 
 ``make examples`` runs it. Each command is run as a user would run it, from the project's folder.
 """
@@ -22,6 +22,11 @@ FIRST = "minfleet plan examples/chat-70b.yaml"
 MEASURED = (
     "minfleet plan examples/measured/workload.yaml --offers examples/measured/offers.csv "
     "--measured examples/measured/measured.csv"
+)
+
+COMPARE = (
+    "minfleet compare examples/chat-70b.yaml examples/compare/quotes.csv "
+    "--subset nimbus=h100x8,h200x4"
 )
 
 
@@ -70,10 +75,11 @@ def section(command: str) -> str:
 
 
 def write() -> None:
-    """Write both pages."""
+    """Write all pages."""
     sections = "\n\n".join(section(command) for command in commands())
     rewrite(HERE / "examples.md", {"examples": sections})
     rewrite(ROOT / "README.md", {"plan": console(FIRST)})
+    rewrite(HERE / "comparison.md", {"example": console(COMPARE)})
 
 
 if __name__ == "__main__":

@@ -42,6 +42,9 @@ ELSEWHERE = {
 }
 """Definitions whose fields are not listed: those of workload.md, or what their owner's row says."""
 
+OF_COMPARISONS = {"FleetAlone", "AlternativePool", "CatalogUsed"}
+"""Definitions that comparison.md lists once, or plan.md does."""
+
 OF_PLANS = {"BindingLimit", "LeftOut", "Alternative", "Infeasibility", "ReplicaPrediction"}
 """Definitions that plan.md lists for other documents, too."""
 
@@ -180,6 +183,7 @@ def pages() -> dict[str, dict[str, str]]:
     return {
         "plan.md": plan_tables(),
         "workload.md": workload_tables(),
+        "comparison.md": {"document": table(field_rows(bare_schema("comparison"), OF_COMPARISONS))},
         "simulation.md": {"document": table(field_rows(bare_schema("simulation")))},
         "schemas.md": {
             name: table(field_rows(bare_schema(name), OF_PLANS))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         WorkloadError,
     )
     from solver.checker import Check, PlanChecker
+    from solver.comparison.comparison import compare
+    from solver.comparison.document import Comparison
     from solver.plan import Plan
     from solver.planner import plan
     from solver.workload import Workload
@@ -30,6 +32,7 @@ _HOMES = {
     "Catalog": "data.catalog",
     "CatalogError": "data.errors",
     "Check": "solver.checker",
+    "Comparison": "solver.comparison.document",
     "EngineError": "data.errors",
     "InputError": "data.errors",
     "MinfleetError": "data.errors",
@@ -39,6 +42,7 @@ _HOMES = {
     "UnknownNameError": "data.errors",
     "Workload": "solver.workload",
     "WorkloadError": "data.errors",
+    "compare": "solver.comparison.comparison",
     "plan": "solver.planner",
 }
 
@@ -46,6 +50,7 @@ __all__ = [
     "Catalog",
     "CatalogError",
     "Check",
+    "Comparison",
     "EngineError",
     "InputError",
     "MinfleetError",
@@ -55,6 +60,7 @@ __all__ = [
     "UnknownNameError",
     "Workload",
     "WorkloadError",
+    "compare",
     "plan",
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from data.checks import STALE_DAYS, STALE_RATE_DAYS, stale_rate
@@ -64,10 +64,7 @@ def warnings_of(
     if fleet is None:
         return tuple(found)
     bought = {fleet.instance.offers[o]: nodes for o, nodes in fleet.nodes.items()}
-    cutoff = problem.as_of - dt.timedelta(days=STALE_DAYS)
-    stale = [o for o in bought if o.observed_at < cutoff]
-    if stale:
-        found.append(_stale(stale))
+    found.extend(stale_prices(bought, problem.as_of))
     found += _stale_rates([o for o in bought if stale_rate(o, problem.as_of)])
     for offer, nodes in bought.items():
         if offer.term_months is not None:
@@ -99,8 +96,15 @@ def warnings_of(
     return tuple(found)
 
 
+def stale_prices(offers: Iterable[Offer], as_of: dt.date) -> Iterator[str]:
+    """Yield a sentence that says which prices are old, if any are."""
+    cutoff = as_of - dt.timedelta(days=STALE_DAYS)
+    stale = [o for o in offers if o.observed_at < cutoff]
+    if stale:
+        yield _stale(stale)
+
+
 def _stale(offers: Sequence[Offer]) -> str:
-    """Say in one sentence which prices are old; `purchases` has the day of each."""
     oldest = min(o.observed_at for o in offers)
     names = [o.offer_id for o in offers]
     if len(names) == 1:

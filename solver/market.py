@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,9 @@ from data.catalog import Catalog
 from data.errors import UnknownNameError
 from data.offers import Offer
 from solver.workload import Hardware
+
+Replaces = Callable[[Offer, Offer], bool]
+"""Whether an offer makes another one pointless: (better, worse)."""
 
 Location = tuple[str, str]
 """Provider and region: KV caches travel inside one, not between two."""
@@ -95,18 +98,30 @@ def filtered_offers(
     UnknownNameError
         If a filter names an accelerator, provider or region that nothing is called.
     """
+    filters = offer_filters(catalog, hardware, strict=strict)
+    return tuple(o for o in catalog.offers if all(passes(o) for passes in filters.values()))
+
+
+def offer_filters(
+    catalog: Catalog, hardware: Hardware, *, strict: bool = True
+) -> Mapping[str, Callable[[Offer], bool]]:
+    """Return whether an offer passes, by the field that decides it: those of ``hardware``, stock.
+
+    Raises
+    ------
+    UnknownNameError
+        If a filter names an accelerator, provider or region that nothing is called.
+    """
     chips = allowed_accelerators(catalog, hardware, strict=strict)
     _check_names("provider", hardware.providers, catalog.providers)
     _check_names("region", hardware.regions, catalog.regions)
-    return tuple(
-        o
-        for o in catalog.offers
-        if (chips is None or o.accelerator in chips)
-        and (hardware.providers is None or o.provider in hardware.providers)
-        and (hardware.regions is None or o.region in hardware.regions)
-        and o.pricing in hardware.pricing
-        and o.stock != 0
-    )
+    return {
+        "accelerator": lambda o: chips is None or o.accelerator in chips,
+        "provider": lambda o: hardware.providers is None or o.provider in hardware.providers,
+        "region": lambda o: hardware.regions is None or o.region in hardware.regions,
+        "pricing": lambda o: o.pricing in hardware.pricing,
+        "stock": lambda o: o.stock != 0,
+    }
 
 
 def allowed_accelerators(
@@ -140,7 +155,12 @@ def _check_names(kind: str, given: list[str] | None, known: Iterable[str]) -> No
 
 
 def open_market(
-    offers: Iterable[Offer], *, pair_locations: bool, prune: bool = True, spot_apart: bool = False
+    offers: Iterable[Offer],
+    *,
+    pair_locations: bool,
+    prune: bool = True,
+    movable: Collection[str] = (),
+    spot_apart: bool = False,
 ) -> Market:
     """Return the market of `offers` without those that another makes pointless.
 
@@ -150,6 +170,9 @@ def open_market(
         Whether prefill and decode pools may be paired, so that locations matter.
     prune
         If False, every offer stays (to test that dropping them changes nothing).
+    movable
+        Ids of offers whose price or stock is to change, or that are to be left out: they stay, and
+        make no other pointless.
     spot_apart
         Whether interruptible offers are limited, or need headroom: then none of them replaces one
         that is not.
@@ -170,16 +193,22 @@ def open_market(
     if not prune:
         locations = _pairable(offers) if pair_locations else ()
         return Market(tuple(offers), tuple(sorted(locations)), len(offers))
-    general = _undominated(offers, spot_apart)
+
+    def replaces(better: Offer, worse: Offer) -> bool:
+        fixed = better.offer_id not in movable and worse.offer_id not in movable
+        apart = spot_apart and better.interruptible and not worse.interruptible
+        return fixed and not apart and _replaces(better, worse)
+
+    general = _undominated(offers, replaces)
     located: dict[Location, list[Offer]] = {}
     if pair_locations:
         nearby = by_location(offers)
         located = _undominated_locations(
             {
-                where: _undominated(nearby[where], spot_apart, paired=True)
+                where: _undominated(nearby[where], replaces, paired=True)
                 for where in _pairable(offers)
             },
-            spot_apart,
+            replaces,
         )
     kept = {o.offer_id for o in general}.union(
         *({o.offer_id for o in group} for group in located.values())
@@ -199,10 +228,9 @@ def pipeline_gbps(offer: Offer) -> float:
     return max((g for g in PIPELINE_GBPS if g <= (offer.network_gbps or 0.0)), default=0.0)
 
 
-def _replaces(better: Offer, worse: Offer, spot_apart: bool) -> bool:
+def _replaces(better: Offer, worse: Offer) -> bool:
     return (
-        (worse.interruptible or not (spot_apart and better.interruptible))
-        and better.hourly_usd <= worse.hourly_usd
+        better.hourly_usd <= worse.hourly_usd
         and better.stock is None
         and better.min_nodes <= worse.min_nodes
         and pipeline_gbps(better) >= pipeline_gbps(worse)
@@ -213,7 +241,9 @@ def _carries(better: Offer, worse: Offer) -> bool:
     return (better.network_gbps or 0.0) >= (worse.network_gbps or 0.0)
 
 
-def _undominated(offers: Iterable[Offer], spot_apart: bool, *, paired: bool = False) -> list[Offer]:
+def _undominated(
+    offers: Iterable[Offer], replaces: Replaces, *, paired: bool = False
+) -> list[Offer]:
     """Drop offers that an earlier (no dearer) one of the same kind of node replaces.
 
     Where pools are paired, its network must carry as much.
@@ -221,13 +251,13 @@ def _undominated(offers: Iterable[Offer], spot_apart: bool, *, paired: bool = Fa
     kept: dict[tuple[str, int], list[Offer]] = defaultdict(list)
     for o in offers:
         rivals = kept[o.accelerator, o.gpus_per_node]
-        if not any(_replaces(r, o, spot_apart) and (_carries(r, o) or not paired) for r in rivals):
+        if not any(replaces(r, o) and (_carries(r, o) or not paired) for r in rivals):
             rivals.append(o)
     return [o for group in kept.values() for o in group]
 
 
 def _undominated_locations(
-    groups: dict[Location, list[Offer]], spot_apart: bool
+    groups: dict[Location, list[Offer]], replaces: Replaces
 ) -> dict[Location, list[Offer]]:
     """Drop locations all of whose offers another location replaces one by one."""
 
@@ -237,7 +267,7 @@ def _undominated_locations(
                 b.accelerator == w.accelerator
                 and b.gpus_per_node == w.gpus_per_node
                 and _carries(b, w)
-                and _replaces(b, w, spot_apart)
+                and replaces(b, w)
                 for b in better
             )
             for w in worse

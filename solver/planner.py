@@ -159,22 +159,22 @@ def plan(
         as_of=as_of,
     )
     progress("solving")
-    problem, solved, predicted = _solve(problem, options, improved)
+    problem, solved, predicted = solve_problem(problem, options, improved)
     if solved.fleet is None:
         return _without_fleet(problem, solved, options, progress)
     if options.simulate is None:
         progress("checking")
-        return _with_fleet(problem, solved, solved.fleet, predicted, options, progress)
+        return plan_with_fleet(problem, solved, solved.fleet, predicted, options, progress)
     held = hold_under_load(
         (problem, solved, predicted),
         options.simulate,
-        lambda p: _solve(p, options, improved),
+        lambda p: solve_problem(p, options, improved),
         progress,
     )
     problem, solved, predicted = held.solution
     assert solved.fleet is not None
     progress("checking")
-    answer = _with_fleet(problem, solved, solved.fleet, predicted, options, progress)
+    answer = plan_with_fleet(problem, solved, solved.fleet, predicted, options, progress)
     return replace(
         answer,
         status=answer.status if held.holds and held.cheapest else "feasible",
@@ -200,16 +200,23 @@ def _said_by(held: Held) -> Iterator[str]:
     yield from held.record["warnings"]
 
 
-def _solve(
-    problem: Problem, options: Options, improved: Improved | None
+def solve_problem(
+    problem: Problem,
+    options: Options,
+    improved: Improved | None = None,
+    known_usd: float | None = None,
 ) -> tuple[Problem, Solved, dict[int, Prediction]]:
-    """Solve; where the mix of a pool misses a target, tighten the pool and solve again."""
+    """Solve; where the mix of a pool misses a target, tighten the pool and solve again.
+
+    `improved` and `known_usd` are those of `cheapest_fleet`.
+    """
     for round_ in range(TIGHTENING_ROUNDS + 1):
         solved = cheapest_fleet(
             problem.instance,
             gap=options.gap,
             time_limit_s=options.time_limit_s,
             screen=options.prune,
+            known_usd=known_usd,
             improved=improved,
         )
         if improved is not None:
@@ -217,14 +224,14 @@ def _solve(
         if solved.fleet is None:
             return problem, solved, {}
         predicted = predictions(problem, solved.fleet)
-        factors = _misses(problem, solved.fleet, predicted)
+        factors = misses(problem, solved.fleet, predicted)
         if not factors or round_ == TIGHTENING_ROUNDS:
             return problem, solved, predicted
         problem = tightened(problem, factors)
     raise AssertionError("the loop returns in its last round")
 
 
-def _misses(
+def misses(
     problem: Problem, fleet: Fleet, predicted: dict[int, Prediction]
 ) -> dict[CandidateKey, float]:
     """Return, for candidates whose mix misses a target, the factor to tighten them by."""
@@ -338,7 +345,8 @@ def _search(problem: Problem, solved: Solved, seconds: dict[str, float]) -> dict
     }
 
 
-def _catalog(problem: Problem) -> dict[str, Any]:
+def catalog_used(problem: Problem) -> dict[str, Any]:
+    """Return which catalogue a problem was made from."""
     catalog = problem.catalog
     return {
         "id": catalog.id,
@@ -358,7 +366,7 @@ def _without_fleet(problem: Problem, solved: Solved, options: Options, progress:
     return Plan(
         status="infeasible" if infeasible else "unknown",
         workload=problem.workload.to_dict(),
-        catalog=_catalog(problem),
+        catalog=catalog_used(problem),
         certificate=_certificate(problem, solved, options, None),
         search=_search(problem, solved, {"explain": time.perf_counter() - begin}),
         why_not=why_not(problem, None) if options.explain != "none" else (),
@@ -368,7 +376,7 @@ def _without_fleet(problem: Problem, solved: Solved, options: Options, progress:
     )
 
 
-def _with_fleet(
+def plan_with_fleet(
     problem: Problem,
     solved: Solved,
     fleet: Fleet,
@@ -376,13 +384,14 @@ def _with_fleet(
     options: Options,
     progress: Progress,
 ) -> Plan:
+    """Return the plan of a fleet: checked, compared with the bound, and explained as asked."""
     cost = float(fleet.cost_usd)
     pools = pools_of(problem, fleet, predicted)
     classes = class_figures(problem, fleet, predicted)
     bare = Plan(
         status="feasible",
         workload=problem.workload.to_dict(),
-        catalog=_catalog(problem),
+        catalog=catalog_used(problem),
         cost_per_hour_usd=cost,
         gpus=fleet.gpus,
         gpus_idle=fleet.gpus - sum(p.gpus for p in pools),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from data.catalog import Catalog
@@ -74,6 +74,7 @@ def build_problem(
     measured: tuple[MeasuredCapacity, ...] | None = None,
     prune: bool = True,
     as_of: dt.date | None = None,
+    movable: Collection[str] = (),
 ) -> Problem:
     """Evaluate every candidate of a workload over a catalogue.
 
@@ -85,6 +86,8 @@ def build_problem(
         If False, neither offers nor candidates are dropped as dominated.
     as_of
         Day on which offers must be on sale; None for today.
+    movable
+        Offers that stay whatever they cost; see `open_market`.
 
     Raises
     ------
@@ -100,7 +103,13 @@ def build_problem(
         raise WorkloadError(_not_on_sale(unsold, day) if unsold else _nothing_left(workload))
     pair = workload.serving.disaggregation != "off" and measured is None
     guarded = workload.hardware.max_spot_share is not None or workload.hardware.spot_headroom > 0
-    market = open_market(tiers_of(offers), pair_locations=pair, prune=prune, spot_apart=guarded)
+    market = open_market(
+        tiers_of(offers),
+        pair_locations=pair,
+        prune=prune,
+        movable=movable,
+        spot_apart=guarded,
+    )
     demands = demands_of(workload) if measured is None else ()
     opened = time.perf_counter()
     rater: Rater | None

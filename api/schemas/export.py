@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from api.schemas.comparison import ComparisonDocument
 from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
 from api.schemas.plan import PlanDocument
@@ -22,6 +23,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MODELS: Mapping[str, type[BaseModel]] = {
     "workload": Workload,
     "plan": PlanDocument,
+    "comparison": ComparisonDocument,
     "estimate": EstimateDocument,
     "simulation": SimulationDocument,
     "explanation": ExplanationDocument,

@@ -56,3 +56,9 @@ Sequences = Annotated[int, unit("sequences", ge=0)]
 Replicas = Annotated[int, unit("replicas", ge=0)]
 Nodes = Annotated[int, unit("nodes", ge=1)]
 Requests = Annotated[int, unit("requests", ge=0)]
+NodesLeft = Annotated[int, unit("nodes", ge=0)]
+"""A number of nodes that may be 0: a stock, or a part of a fleet."""
+
+Kilowatts = Annotated[float, unit("kW", ge=0)]
+PriceFactor = Annotated[float, unit("fraction", ge=0)]
+"""A factor on prices: 0.9 is 10 % off."""

@@ -64,7 +64,7 @@ def alternatives(
                 "extra_pct": round(100 * extra / cost, 2),
                 "gpus": best.gpus,
                 "proven": proven,
-                "pools": _summary(best),
+                "pools": pools_in_short(best),
             }
         )
     return tuple(sorted(found, key=lambda a: float(str(a["cost_per_hour_usd"]))))
@@ -95,7 +95,8 @@ def _likeliest_part(kind: Kind, gap: float, effort: Effort) -> tuple[Fleet | Non
     return None, "", False
 
 
-def _summary(fleet: Fleet) -> list[dict[str, Any]]:
+def pools_in_short(fleet: Fleet) -> list[dict[str, Any]]:
+    """Return what runs where in a fleet, without figures."""
     rows = []
     for placed in fleet.placements:
         c, o = fleet.instance.candidates[placed.candidate], fleet.instance.offers[placed.offer]

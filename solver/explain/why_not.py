@@ -54,7 +54,7 @@ def why_not(
         elif name in costs:
             entry |= _dearer(costs[name], fleet)
         else:
-            entry |= _cannot(problem.search.reasons.get(name, []))
+            entry |= cannot_serve(problem.search.reasons.get(name, []))
         lines.append(entry)
     return tuple(lines)
 
@@ -85,7 +85,8 @@ def _dearer(costs: tuple[float | None, float], fleet: Fleet | None) -> dict[str,
     }
 
 
-def _cannot(misses: list[Miss]) -> dict[str, Any]:
+def cannot_serve(misses: list[Miss]) -> dict[str, Any]:
+    """Say why no configuration of an accelerator serves a class: the worst of its misses."""
     if not misses:
         return _line("unsupported", "runs none of the allowed weight and KV formats for this model")
     worst = max(misses, key=lambda m: (m.limit == "memory", m.best / m.target if m.target else 0.0))

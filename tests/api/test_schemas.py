@@ -70,6 +70,8 @@ UNITS = {
     "_per_hour_usd": "USD/h",
     "_usd_per_hour": "USD/h",
     "_node_hour_usd": "USD/h",
+    "_usd_per_node_hour": "USD/h",
+    "_kw": "kW",
     "_output_tokens_usd": "USD per million tokens",
     "cost_by_formulas_usd": "USD/h",
     "bound_by_formulas_usd": "USD/h",

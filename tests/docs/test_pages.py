@@ -19,6 +19,7 @@ PAGES = [
     "docs/calibration.md",
     "docs/catalog.md",
     "docs/cli.md",
+    "docs/comparison.md",
     "docs/deploy.md",
     "docs/examples.md",
     "docs/formulation.md",

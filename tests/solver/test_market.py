@@ -182,3 +182,15 @@ def test_offers_of_a_location(quotes):
     market = open_market(quotes.offers, pair_locations=True)
     assert set(ids(market.at(("bolt", "eu")))) == {"h100-2"}
     assert market.at(None) == market.offers
+
+
+def test_movable_offers_stay_and_make_no_other_pointless():
+    """A price that is to change neither loses nor wins by what it is now."""
+    cheap, dear = (
+        replace(BASE, offer_id=n, price_per_node_hour_usd=Decimal(p))
+        for n, p in (("cheap", "1"), ("dear", "90"))
+    )
+    for pair in (False, True):
+        market = open_market([BASE, cheap, dear], pair_locations=pair, movable=("cheap", "dear"))
+        assert ids(market.offers) == ["cheap", "base", "dear"]
+        assert ids(open_market([BASE, cheap, dear], pair_locations=pair).offers) == ["cheap"]

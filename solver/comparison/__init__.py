@@ -1,0 +1,1 @@
+"""Offers compared: each alone, its part in the joint optimum, and its break-even prices."""
