@@ -19,7 +19,7 @@ plan: $(READY)
 	$(BIN)/minfleet plan examples/chat-70b.yaml
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --benchmark-disable
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --benchmark-disable
 
 lint: $(READY)
 	$(BIN)/ruff check .

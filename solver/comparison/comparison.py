@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
 from data.errors import UnknownNameError
-from data.offers import Offer
+from data.offers import PRICING, Offer
 from solver.assumptions import stale_prices
 from solver.comparison.alone import Alone, cheapest_alone
 from solver.comparison.bench import Answer, Bench
@@ -87,7 +87,7 @@ def compare(
     groups = {name: _members(name, ids, wanted) for name, ids in (subsets or {}).items()}
     progress("evaluating candidates")
     problem = build_problem(
-        workload,
+        _allowing(workload, wanted.values()),
         catalog,
         coefficients or shipped_coefficients(),
         measured=measured,
@@ -95,6 +95,18 @@ def compare(
         movable=tuple(wanted),
     )
     return _Comparing(problem, gap, time_limit_s, progress).compare(wanted, groups)
+
+
+def _allowing(workload: Workload, wanted: Iterable[Offer]) -> Workload:
+    """Return the workload with every way of buying that is compared, unless it names its own."""
+    hardware = workload.hardware
+    if "pricing" in hardware.model_fields_set:
+        return workload
+    sold = {"on_demand", *(o.pricing for o in wanted)}
+    allowed = [kind for kind in PRICING if kind in sold]
+    return workload.model_copy(
+        update={"hardware": hardware.model_copy(update={"pricing": allowed})}
+    )
 
 
 def _named(catalog: Catalog, offers: Sequence[str] | None) -> dict[str, Offer]:

@@ -184,7 +184,9 @@ def test_shipped_offers_compete_when_asked_to(invoke, chat, quotes, compared):
 
 
 def test_measured_capacities(invoke, write_workload, offers, measured):
-    file = write_workload(classes=[{"name": "chat", "rate_rps": 30}], sla=None)
+    file = write_workload(
+        classes=[{"name": "chat", "rate_rps": 30}], sla=None, hardware={"pricing": ["on_demand"]}
+    )
     result = invoke("compare", file, offers, "--measured", measured, "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)

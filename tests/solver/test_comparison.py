@@ -196,7 +196,8 @@ def test_the_limit_on_the_size_is_named():
 def test_filtered_offers_are_listed_with_the_reason():
     spot = replace(SMALL, offer_id="spot", pricing="spot")
     gone = replace(SMALL, offer_id="gone", stock=0)
-    found, by_id = compared(BIG, spot, gone, hardware={"regions": ["eu"]})
+    only = {"regions": ["eu"], "pricing": ["on_demand"]}
+    found, by_id = compared(BIG, spot, gone, hardware=only)
     assert [o["offer_id"] for o in found["offers"]] == ["big", "gone", "spot"]
     assert by_id["spot"]["alone"]["status"] == "filtered"
     assert by_id["spot"]["sentence"] == "Left out: its pricing spot is not in hardware.pricing."
@@ -207,7 +208,16 @@ def test_filtered_offers_are_listed_with_the_reason():
 
 def test_nothing_that_passes_is_an_error():
     with pytest.raises(WorkloadError, match="pricing"):
-        compared(replace(BIG, pricing="spot"))
+        compared(replace(BIG, pricing="spot"), hardware={"pricing": ["on_demand"]})
+
+
+def test_offers_are_compared_however_they_are_sold():
+    """Unless the workload says how: two committed nodes at 4 replace two small ones at 4."""
+    paid = replace(SMALL, offer_id="paid", pricing="committed", term_months=12)
+    found, by_id = compared(BIG, paid)
+    assert found["joint"]["cost_per_hour_usd"] == 18.0
+    assert by_id["paid"]["enters_at_usd_per_node_hour"] == 5.0
+    assert found["workload"]["hardware"]["pricing"] == ["on_demand", "committed"]
 
 
 def test_equal_offers_are_ranked_by_name_whatever_their_order():
@@ -237,7 +247,12 @@ def test_a_subset_is_moved_by_one_factor():
 
 def test_a_subset_of_filtered_offers():
     spot = replace(SMALL, offer_id="spot", pricing="spot")
-    found, _ = compared(BIG, spot, subsets={"spots": ["spot"], "all": ["big", "spot"]})
+    found, _ = compared(
+        BIG,
+        spot,
+        hardware={"pricing": ["on_demand"]},
+        subsets={"spots": ["spot"], "all": ["big", "spot"]},
+    )
     everything, spots = found["subsets"]
     assert everything["compared_offer_ids"] == ["big"]
     assert spots["alone"]["status"] == "filtered"

@@ -15,7 +15,7 @@ from api.store.store import Store
 
 CASES = 2000
 
-EXAMPLES_EACH = 60
+EXAMPLES_EACH = 40
 """Of each operation and phase; `CASES` in all come of it."""
 
 LEFT_OUT = "positive_data_acceptance"
