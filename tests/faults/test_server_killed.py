@@ -102,7 +102,7 @@ def test_the_next_server_finishes_what_was_accepted(tmp_path):
 
 def test_another_server_of_the_store_takes_over_and_so_does_the_next(postgres_url, tmp_path):
     settings = {"dead_after_s": DEAD_AFTER_S}
-    long = {f"l{n}": middling(float(n)) for n in (3, 4)}
+    long = {f"l{n}": middling(float(n), classes=3) for n in (3, 4)}
     with (
         started(postgres_url, tmp_path, **settings) as second,
         started(postgres_url, tmp_path, **settings) as first,
