@@ -125,7 +125,7 @@ def _interruptible(offer: Offer, hardware: Hardware) -> str:
         return f"{offer.offer_id} can be interrupted; no headroom is planned for it"
     return (
         f"{offer.offer_id} can be interrupted; {hardware.spot_headroom:.0%} more nodes than are "
-        "in use are kept free for what is"
+        "in use are bought, free for replicas whose node is taken back"
     )
 
 

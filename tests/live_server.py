@@ -9,14 +9,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
+T = TypeVar("T")
+
 START_S = 60.0
+
+PATIENCE_S = 60.0
+"""How long anything is waited for; noisy machines are slow."""
 
 SMALL: dict[str, Any] = {
     "model": "llama-3.1-8b-instruct",
@@ -25,6 +30,17 @@ SMALL: dict[str, Any] = {
     "serving": {"disaggregation": "off"},
 }
 """A workload that is planned in a tenth of a second, without explanations."""
+
+
+def until(condition: Callable[[], T], what: str, within_s: float = PATIENCE_S) -> T:
+    """Return what a condition returns once it holds."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s"
+        time.sleep(0.02)
 
 
 def small(rate_rps: float = 4.0) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from api.model_options import coefficients_option, measured_option
 from api.numbers import FiniteRange
 
 if TYPE_CHECKING:
@@ -46,18 +47,8 @@ _FILE = click.Path(path_type=Path)
     metavar="FILE",
     help="CSV or YAML of accelerators to add or override.",
 )
-@click.option(
-    "--measured",
-    type=_FILE,
-    metavar="FILE.csv",
-    help="Measured capacities (accelerator, class, capacity_rps) in place of the model.",
-)
-@click.option(
-    "--coefficients",
-    type=_FILE,
-    metavar="FILE.csv",
-    help="Coefficients of the performance model over the shipped ones.",
-)
+@measured_option
+@coefficients_option
 @click.option(
     "--gap",
     default=1e-4,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+from api.model_options import coefficients_option
 from api.numbers import FiniteRange
 from api.output import json_option
 
@@ -134,12 +133,7 @@ from api.output import json_option
     help="Network of the replica: KV hand-over, or pipeline stages between nodes.",
 )
 @click.option("--cross-node", is_flag=True, help="Put each pipeline stage on a node of its own.")
-@click.option(
-    "--coefficients",
-    type=click.Path(path_type=Path),
-    metavar="FILE.csv",
-    help="Coefficients of the performance model over the shipped ones.",
-)
+@coefficients_option
 @json_option
 def estimate(as_json: bool, **given: object) -> None:
     """Show memory, TTFT, TPOT and throughput of one replica of MODEL, term by term.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from api.catalog_options import CatalogFiles, catalog_options
+from api.model_options import coefficients_option, measured_option
 from api.numbers import FiniteRange
 
 if TYPE_CHECKING:
@@ -20,18 +21,8 @@ EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
 @click.command()
 @click.argument("workload", type=click.Path())
 @catalog_options
-@click.option(
-    "--measured",
-    type=click.Path(path_type=Path),
-    metavar="FILE.csv",
-    help="Measured capacities (accelerator, class, capacity_rps) in place of the model.",
-)
-@click.option(
-    "--coefficients",
-    type=click.Path(path_type=Path),
-    metavar="FILE.csv",
-    help="Coefficients of the performance model over the shipped ones.",
-)
+@measured_option
+@coefficients_option
 @click.option(
     "--gap",
     default=1e-4,

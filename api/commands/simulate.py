@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from api.model_options import coefficients_option
+
 EXIT_MISSED = 1
 
 
@@ -48,12 +50,7 @@ EXIT_MISSED = 1
     metavar="FILE",
     help="CSV or YAML of accelerators to add or override.",
 )
-@click.option(
-    "--coefficients",
-    type=click.Path(path_type=Path),
-    metavar="FILE.csv",
-    help="Coefficients of the performance model over the shipped ones.",
-)
+@coefficients_option
 @click.option("--json", "as_json", is_flag=True, help="Print the simulation document.")
 @click.option(
     "--out",

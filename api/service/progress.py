@@ -28,7 +28,7 @@ class Reporter:
     Parameters
     ----------
     channel
-        Path of the server's socket; "" to tell nobody.
+        Path of the server's socket.
     name
         The task that the reports are about.
     """
@@ -43,7 +43,7 @@ class Reporter:
         news = what.get("stage") != self._known.get("stage")
         self._known |= what
         now = time.monotonic()
-        if not self._channel or (not news and now - self._told_at < TELL_S):
+        if not news and now - self._told_at < TELL_S:
             return
         self._told_at = now
         report = json.dumps({"name": self._name, "progress": self._known}).encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -130,11 +130,14 @@ def _relaxations(
             start, least = caps.max_cost_per_hour_usd, float(fleet.cost_usd)
             yield _entry("hardware.max_cost_per_hour_usd", start, least, least)
     if caps.spare_replicas:
-        yield _most_spares(problem, gap, time_limit_s)
+        fewer = range(caps.spare_replicas, -1, -1)
+        yield _least_change(problem, "spare_replicas", fewer, gap, time_limit_s)
     if caps.max_spot_share is not None:
-        yield _least_change(problem, "max_spot_share", caps.max_spot_share, 1.0, gap, time_limit_s)
+        shares = _hundredths(caps.max_spot_share, 1.0)
+        yield _least_change(problem, "max_spot_share", shares, gap, time_limit_s)
     if caps.spot_headroom:
-        yield _least_change(problem, "spot_headroom", caps.spot_headroom, 0.0, gap, time_limit_s)
+        headrooms = _hundredths(caps.spot_headroom, 0.0)
+        yield _least_change(problem, "spot_headroom", headrooms, gap, time_limit_s)
     if any(o.stock is not None for o in problem.instance.offers):
         unlimited = tuple(replace(o, stock=None) for o in problem.instance.offers)
         fleet = _solve(replace(problem.instance, offers=unlimited), gap, time_limit_s)
@@ -155,18 +158,22 @@ def _solve(instance: Instance, gap: float, time_limit_s: float) -> Fleet | None:
 
 
 def _least_change(
-    problem: Problem, name: str, start: float, end: float, gap: float, time_limit_s: float
+    problem: Problem, name: str, values: Sequence[float], gap: float, time_limit_s: float
 ) -> dict[str, Any] | None:
-    """Return the least change of a limit towards `end` that a plan exists with, to a hundredth."""
-    steps = round(abs(end - start) * 100)
+    """Return the least change of a limit that a plan exists with; None if none does.
+
+    Parameters
+    ----------
+    values
+        The limit as it is, then ever weaker ones.
+    """
 
     def changed(step: int) -> Fleet | None:
-        value = end if step >= steps else start + (end - start) * step / steps
-        other: dict[str, Any] = {name: round(value, 6)}
+        other: dict[str, Any] = {name: values[step]}
         caps = replace(problem.instance.caps, **other)
         return _solve(replace(problem.instance, caps=caps), gap, time_limit_s)
 
-    low, high = 0, max(steps, 1)
+    low, high = 0, len(values) - 1
     best = changed(high)
     if best is None:
         return None
@@ -177,30 +184,14 @@ def _least_change(
             low = middle
         else:
             high, best = middle, fleet
-    to = end if high >= steps else round(start + (end - start) * high / steps, 6)
-    return _entry(f"hardware.{name}", start, to, float(best.cost_usd))
+    return _entry(f"hardware.{name}", values[0], values[high], float(best.cost_usd))
 
 
-def _most_spares(problem: Problem, gap: float, time_limit_s: float) -> dict[str, Any] | None:
-    """Return the most spare replicas, below those asked for, that a plan exists with."""
-    caps = problem.instance.caps
-
-    def with_spares(number: int) -> Fleet | None:
-        fewer = replace(caps, spare_replicas=number)
-        return _solve(replace(problem.instance, caps=fewer), gap, time_limit_s)
-
-    low, high = 0, caps.spare_replicas
-    best = with_spares(0)
-    if best is None:
-        return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        fleet = with_spares(middle)
-        if fleet is None:
-            high = middle
-        else:
-            low, best = middle, fleet
-    return _entry("hardware.spare_replicas", caps.spare_replicas, low, float(best.cost_usd))
+def _hundredths(start: float, end: float) -> list[float]:
+    """Return a share and those towards `end`, a hundredth apart."""
+    step = 0.01 if end > start else -0.01
+    between = (round(start + n * step, 6) for n in range(1, math.ceil(abs(end - start) * 100)))
+    return [start, *between, end]
 
 
 def _least_gpus(problem: Problem, gap: float, time_limit_s: float) -> dict[str, Any] | None:

@@ -6,24 +6,19 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import psutil
-from live_server import LiveServer, slow
+from live_server import PATIENCE_S, LiveServer, slow, until
 from sqlalchemy import select
 
 from api.store.store import Store
 from api.store.tables import jobs, plans
-
-T = TypeVar("T")
-
-PATIENCE_S = 60.0
-"""How long anything is waited for; noisy machines are slow."""
 
 LATER = {"Prefer": "respond-async"}
 
@@ -34,17 +29,6 @@ def middling(rate_rps: float, classes: int = 1) -> dict[str, Any]:
     workload = {**request["workload"], "classes": request["workload"]["classes"][:classes]}
     settings = {"explain": "full", "second_engine": False}
     return {"workload": workload, "settings": settings}
-
-
-def until(condition: Callable[[], T], what: str, within_s: float = PATIENCE_S) -> T:
-    """Return what a condition returns once it holds."""
-    deadline = time.monotonic() + within_s
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s"
-        time.sleep(0.04)
 
 
 def submitted(client: httpx.Client, request: dict[str, Any], **headers: str) -> str:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import httpx
 from jsonschema import Draft202012Validator, FormatChecker
-from live_server import LiveServer
+from live_server import LiveServer, until
 
 T = TypeVar("T")
-
-PATIENCE_S = 60.0
-"""How long anything is waited for; noisy machines are slow."""
 
 LATER = {"Prefer": "respond-async"}
 
@@ -94,17 +90,6 @@ def problem(response: httpx.Response, kind: str) -> str:
     assert found["detail"].endswith((".", "?"))
     assert len(found["detail"].splitlines()) == 1
     return str(found["detail"])
-
-
-def until(condition: Callable[[], T], what: str, within_s: float = PATIENCE_S) -> T:
-    """Return what a condition returns once it holds."""
-    deadline = time.monotonic() + within_s
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s"
-        time.sleep(0.02)
 
 
 def submitted(client: httpx.Client, request: Any, path: str = "/v1/plans", **headers: str) -> str:
