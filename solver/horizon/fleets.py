@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from solver.engines.highs import row_duals, solve_highs
 from solver.engines.result import EngineResult, Termination
@@ -16,6 +17,7 @@ from solver.horizon.linked import Linked, link
 from solver.horizon.periods import Period, Start, block_of, block_share
 from solver.horizon.prices import priced
 from solver.instance import Instance
+from solver.price_tiers import best_tiers
 from solver.screening import fractional_prices, nearly_cheapest, within_reach
 
 FIRST_GAP = 5e-3
@@ -35,6 +37,9 @@ class OverTime:
         One a period; empty if there are none.
     committed
         (offer, term) → nodes committed to.
+    kept
+        (offer, period) → nodes that stay on though nothing needs them, because to start them
+        again would cost more.
     result
         The engine's word: objective and bound are the cost of an average hour (USD/h).
     linked
@@ -46,6 +51,7 @@ class OverTime:
     start: Start | None
     fleets: tuple[Fleet, ...]
     committed: Mapping[tuple[int, int], int]
+    kept: Mapping[tuple[int, int], int]
     result: EngineResult
     linked: Linked | None
 
@@ -64,31 +70,32 @@ class OverTime:
     @property
     def flexible_usd(self) -> Decimal:
         """What the other offers cost in an average hour, starts left out."""
+        return self._used_usd(committed=False) + self._kept_usd
+
+    @property
+    def idle_usd(self) -> Decimal:
+        """What is paid in an average hour for nodes while they hold nothing."""
+        return self.committed_usd - self._used_usd(committed=True) + self._kept_usd
+
+    @property
+    def _kept_usd(self) -> Decimal:
+        offers, times = self.instance.offers, self.periods
+        return sum(
+            (offers[o].hourly_usd * n * _exact(times[t].share) for (o, t), n in self.kept.items()),
+            Decimal(0),
+        )
+
+    def _used_usd(self, *, committed: bool) -> Decimal:
         offers = self.instance.offers
         return sum(
             (
                 offers[o].hourly_usd * n * _exact(p.share)
                 for fleet, p in zip(self.fleets, self.periods, strict=True)
                 for o, n in fleet.nodes.items()
-                if offers[o].pricing != "committed"
+                if (offers[o].pricing == "committed") is committed
             ),
             Decimal(0),
         )
-
-    @property
-    def idle_usd(self) -> Decimal:
-        """The part of `committed_usd` that is paid for nodes while they hold nothing."""
-        offers = self.instance.offers
-        used = sum(
-            (
-                offers[o].hourly_usd * n * _exact(p.share)
-                for fleet, p in zip(self.fleets, self.periods, strict=True)
-                for o, n in fleet.nodes.items()
-                if offers[o].pricing == "committed"
-            ),
-            Decimal(0),
-        )
-        return self.committed_usd - used
 
     @property
     def start_usd(self) -> Decimal:
@@ -98,11 +105,19 @@ class OverTime:
         offers, total = self.instance.offers, Decimal(0)
         for t, before in self.start.steps(self.periods):
             hours = _exact(self.start.share_of(self.periods, t))
-            for o, n in self.fleets[t].nodes.items():
-                grown = n - self.fleets[before].nodes.get(o, 0)
+            for o, n in self.running(t).items():
+                grown = n - self.running(before).get(o, 0)
                 if offers[o].pricing != "committed" and grown > 0:
                     total += offers[o].hourly_usd * grown * hours
         return total
+
+    def running(self, t: int) -> dict[int, int]:
+        """Return the nodes that run in a period: those in use, and those that stay on."""
+        found = dict(self.fleets[t].nodes)
+        for (o, at), n in self.kept.items():
+            if at == t:
+                found[o] = found.get(o, 0) + n
+        return found
 
     @property
     def cost_usd(self) -> Decimal:
@@ -224,7 +239,7 @@ def _worth(linked: Linked) -> dict[tuple[int, int], float]:
 
 def _none(instance: Instance, times: tuple[Period, ...], start: Start | None) -> OverTime:
     nothing = EngineResult("highs", Termination.INFEASIBLE, None, np.inf, None, 0.0)
-    return OverTime(instance, times, start, (), {}, nothing, None)
+    return OverTime(instance, times, start, (), {}, {}, nothing, None)
 
 
 def _read(
@@ -237,7 +252,7 @@ def _read(
 ) -> OverTime:
     """Read the fleets of a solution, and the commitments that they use."""
     if result.values is None:
-        return OverTime(instance, times, start, (), {}, result, linked)
+        return OverTime(instance, times, start, (), {}, {}, result, linked)
     fleets = tuple(
         read_fleet(part, block, replace(result, values=linked.part(result.values, t)))
         for t, (part, block) in enumerate(zip(parts, linked.blocks, strict=True))
@@ -250,4 +265,38 @@ def _read(
             if term is not None:
                 most = max(committed.get((o, term), offer.min_nodes), n)
                 committed[o, term] = most
-    return OverTime(instance, times, start, fleets, committed, result, linked)
+    kept = _read_kept(linked, fleets, result.values)
+    return OverTime(instance, times, start, fleets, committed, kept, result, linked)
+
+
+def _read_kept(
+    linked: Linked, fleets: Sequence[Fleet], values: NDArray[np.float64]
+) -> dict[tuple[int, int], int]:
+    """Return what a solution buys beyond the fleets: nodes that stay on without need.
+
+    A fleet holds the nodes that something is on; the rest that the solution counts as in use
+    stays on as well.
+    """
+    if not linked.kept:
+        return {}
+    found = {}
+    for t, fleet in enumerate(fleets):
+        bought: dict[int, int] = {}
+        for j in linked.blocks[t].find("m"):
+            o = linked.blocks[t].key[j][0]
+            kept = linked.kept.get((o, t))
+            if kept is None:
+                continue
+            on = values[linked.starts[t] + int(j)] + values[kept]
+            bought[o] = round(float(on))
+        for (o, at), column in linked.kept.items():
+            if at == t:
+                bought.setdefault(o, round(float(values[column])))
+        target = best_tiers(fleet.instance.offers, bought)
+        on_at: dict[int, int] = {}
+        for o, n in bought.items():
+            on_at[target[o]] = on_at.get(target[o], 0) + n
+        for o, n in on_at.items():
+            if n > fleet.nodes.get(o, 0):
+                found[o, t] = n - fleet.nodes.get(o, 0)
+    return found

@@ -78,5 +78,11 @@ def _at(offer: Offer, usd: float) -> Offer:
     # Rounded down: what is charged over all periods is never more than what is paid.
     amount = (Decimal(usd) * (1 - Decimal("1e-12"))).quantize(DIGITS, rounding="ROUND_FLOOR")
     return replace(
-        offer, price_per_node_hour_usd=max(amount, DIGITS), upfront_usd=None, min_nodes=1
+        offer,
+        # Several prices of one offer are apart here: which one is reached depends on the
+        # commitment, not on the nodes in use.
+        offer_id=f"{offer.offer_id} from {offer.min_nodes}",
+        price_per_node_hour_usd=max(amount, DIGITS),
+        upfront_usd=None,
+        min_nodes=1,
     )
