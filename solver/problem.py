@@ -75,6 +75,7 @@ def build_problem(
     prune: bool = True,
     as_of: dt.date | None = None,
     movable: Collection[str] = (),
+    over_time: bool = False,
 ) -> Problem:
     """Evaluate every candidate of a workload over a catalogue.
 
@@ -88,6 +89,8 @@ def build_problem(
         Day on which offers must be on sale; None for today.
     movable
         Offers that stay whatever they cost; see `open_market`.
+    over_time
+        Whether the load changes, so that commitments do not replace what is paid by the hour.
 
     Raises
     ------
@@ -109,6 +112,7 @@ def build_problem(
         prune=prune,
         movable=movable,
         spot_apart=guarded,
+        committed_apart=over_time,
     )
     demands = demands_of(workload) if measured is None else ()
     opened = time.perf_counter()

@@ -248,10 +248,8 @@ def _limit_kept(
                 used = [nodes[t][o] for o in group if o in nodes[t]]
                 added.at_most(float(stock), "kept_stock", dict.fromkeys(used + staying, 1.0))
         if caps.max_gpus is not None:
-            bought = {column: float(offers[o].gpus_per_node) for o, column in nodes[t].items()}
-            bought |= {
-                column: float(offers[o].gpus_per_node) for (o, at), column in kept.items() if at == t
-            }
+            columns = [*nodes[t].items(), *((o, k) for (o, at), k in kept.items() if at == t)]
+            bought = {column: float(offers[o].gpus_per_node) for o, column in columns}
             added.at_most(float(caps.max_gpus), "kept_max_gpus", bought)
 
 
