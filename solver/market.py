@@ -161,6 +161,7 @@ def open_market(
     prune: bool = True,
     movable: Collection[str] = (),
     spot_apart: bool = False,
+    no_worse: Replaces = lambda better, worse: True,
 ) -> Market:
     """Return the market of `offers` without those that another makes pointless.
 
@@ -176,6 +177,8 @@ def open_market(
     spot_apart
         Whether interruptible offers are limited, or need headroom: then none of them replaces one
         that is not.
+    no_worse
+        What a better offer must be besides cheaper, where something else than cost counts too.
 
     Notes
     -----
@@ -197,7 +200,7 @@ def open_market(
     def replaces(better: Offer, worse: Offer) -> bool:
         fixed = better.offer_id not in movable and worse.offer_id not in movable
         apart = spot_apart and better.interruptible and not worse.interruptible
-        return fixed and not apart and _replaces(better, worse)
+        return fixed and not apart and no_worse(better, worse) and _replaces(better, worse)
 
     general = _undominated(offers, replaces)
     located: dict[Location, list[Offer]] = {}

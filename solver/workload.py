@@ -16,7 +16,6 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
-    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -25,12 +24,9 @@ from pydantic.config import JsonDict
 
 from data.errors import WorkloadError, nearest
 from data.tables import parse_yaml, read_text
+from solver.aim import Aim, GridFactorsSpec, ObjectiveSpec, or_a_word
+from solver.blocks import UNIT, Fraction, Number, Strict
 
-UNIT = "x-unit"
-"""Key of a field's unit in its JSON schema."""
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Fraction = Annotated[Number, Field(json_schema_extra={UNIT: "fraction"})]
 Tokens = Annotated[Number, Field(ge=1, le=10_000_000, json_schema_extra={UNIT: "tokens"})]
 Milliseconds = Annotated[Number, Field(gt=0, le=86_400_000, json_schema_extra={UNIT: "ms"})]
 Percent = Annotated[Number, Field(ge=0, le=100, json_schema_extra={UNIT: "percent"})]
@@ -52,23 +48,7 @@ Disaggregation = Annotated[
 ]
 
 
-class _Strict(BaseModel):
-    """A block of the workload; the text below a field is its meaning in the JSON schema."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
-    )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_value(cls, value: object, info: ValidationInfo) -> object:
-        """YAML reads yes, on and true as a truth value, which would count as the number 1."""
-        if isinstance(value, bool) and info.field_name != "disaggregation":
-            raise ValueError("should not be true or false")
-        return value
-
-
-class LengthSpec(_Strict):
+class LengthSpec(Strict):
     """A token length by its mean and, if it varies, one quantile of a log-normal distribution."""
 
     mean: Tokens
@@ -97,7 +77,7 @@ class LengthSpec(_Strict):
         return {q: v for q, v in given.items() if v is not None}
 
 
-class Sla(_Strict):
+class Sla(Strict):
     """Latency targets at a percentile; null means no target."""
 
     ttft_ms: Milliseconds | None = 1000.0
@@ -111,7 +91,7 @@ class Sla(_Strict):
     """Share of requests that must keep each target, 50 to 99.99."""
 
 
-class SlaOverride(_Strict):
+class SlaOverride(Strict):
     """Targets of one class that replace those of the workload."""
 
     ttft_ms: Milliseconds | None = None
@@ -124,7 +104,7 @@ class SlaOverride(_Strict):
     """Replaces the workload's `sla.percentile`; null keeps it."""
 
 
-class ClassSpec(_Strict):
+class ClassSpec(Strict):
     """One class of requests. Lengths may be left out only with measured capacities."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
@@ -141,7 +121,7 @@ class ClassSpec(_Strict):
     """Targets of this class, which replace those of the workload one by one."""
 
 
-class Hardware(_Strict):
+class Hardware(Strict):
     """Which offers may be bought, and the limits of the whole fleet; null means no limit."""
 
     accelerators: list[str] | None = None
@@ -168,7 +148,7 @@ class Hardware(_Strict):
     as a share of the nodes in use: 0.25 is one free node for four."""
 
 
-class PrecisionSpec(_Strict):
+class PrecisionSpec(Strict):
     """Formats that may be used. Null weights: bf16, fp8, int4 and the published format."""
 
     weights: Annotated[list[WeightFormat], Field(min_length=1)] | None = None
@@ -181,7 +161,7 @@ class PrecisionSpec(_Strict):
     formats are in `data/precisions.csv`."""
 
 
-class Serving(_Strict):
+class Serving(Strict):
     """How the engine is run."""
 
     engine: Engine = "vllm"
@@ -218,7 +198,7 @@ _CLASSES_OR_TRACE: JsonDict = {
 """Either is needed; a trace becomes classes before the fields are checked."""
 
 
-class Workload(_Strict):
+class Workload(Strict):
     """What is to be served, how fast, and with which hardware."""
 
     model_config = ConfigDict(json_schema_extra=_CLASSES_OR_TRACE)
@@ -239,6 +219,8 @@ class Workload(_Strict):
     """Which formats may be used."""
     serving: Serving = Serving()
     """How the engine is run."""
+    objective: Annotated[ObjectiveSpec, Field(json_schema_extra=or_a_word)] = ObjectiveSpec()
+    """What the plan makes smallest (a word, or a block), and how power is counted."""
     trace: str | None = None
     """A file of requests in place of `classes`: CSV or JSON lines."""
     _folder: Path = PrivateAttr(default_factory=Path)
@@ -302,6 +284,13 @@ class Workload(_Strict):
         workload._folder = folder or Path()
         return workload
 
+    def minimizing(self, aim: Aim) -> Workload:
+        """Return the workload with another `objective.minimize`, and the default `then`."""
+        objective = self.objective.model_copy(update={"minimize": aim, "then": None})
+        changed = self.model_copy(update={"objective": objective})
+        changed._folder = self._folder
+        return changed
+
     def to_dict(self) -> dict[str, Any]:
         """Return the workload with every default filled in, ready for JSON.
 
@@ -328,6 +317,8 @@ _FIELDS: dict[str, type[BaseModel]] = {
     "isl": LengthSpec,
     "osl": LengthSpec,
     "classes": ClassSpec,
+    "objective": ObjectiveSpec,
+    "grid_gco2e_per_kwh": GridFactorsSpec,
 }
 
 

@@ -70,6 +70,7 @@ def plan_documents(tmp_path_factory) -> dict[str, dict[str, Any]]:
         "stock": plan(_workload(classes=[{**CHAT, "rate_rps": 400}]), few),
         "measured": plan(_workload(), everything, measured=measured),
         "not measured": plan(_workload(classes=more), everything, measured=measured),
+        "least carbon": plan(_workload(objective="carbon", serving=whole), everything),
         "simulated": plan(
             _workload(classes=[{**CHAT, "isl": 40}], hardware=one),
             everything,

@@ -10,7 +10,7 @@ from typing import Any
 
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
-from data.errors import UnknownNameError
+from data.errors import UnknownNameError, WorkloadError
 from data.offers import PRICING, Offer
 from solver.assumptions import stale_prices
 from solver.comparison.alone import Alone, cheapest_alone
@@ -83,6 +83,11 @@ def compare(
     if isinstance(measured, (str, Path)):
         measured = load_measured(measured)
     catalog = catalog or Catalog.load()
+    if workload.objective.order != ("cost",):
+        raise WorkloadError(
+            f"objective.minimize is {workload.objective.minimize}, but offers are compared by what "
+            "they cost alone; leave minimize and then out to compare them."
+        )
     wanted = _named(catalog, offers)
     groups = {name: _members(name, ids, wanted) for name, ids in (subsets or {}).items()}
     progress("evaluating candidates")

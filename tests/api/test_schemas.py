@@ -259,6 +259,7 @@ KINDS = (
     "stock",
     "measured",
     "not measured",
+    "least carbon",
     "simulated",
 )
 

@@ -6,6 +6,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from solver.aim import GridFactorsSpec, ObjectiveSpec
 from solver.workload import (
     ClassSpec,
     Hardware,
@@ -26,6 +27,8 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "hardware.": Hardware,
     "precision.": PrecisionSpec,
     "serving.": Serving,
+    "objective.": ObjectiveSpec,
+    "objective.grid_gco2e_per_kwh.": GridFactorsSpec,
 }
 
 
@@ -36,6 +39,8 @@ def written(field: FieldInfo) -> str:
         return "required"
     if isinstance(value, BaseModel):
         return "see below"
+    if isinstance(value, dict):
+        return "`{}`"
     if value is None:
         return "`null`"
     if isinstance(value, list):
