@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.lines import NO_BREAK, Lines
 from api.output import UNKNOWN, amount, found_and_bound, milliseconds, num, usd
-from api.output_objective import drawn, verdict
+from api.output_objective import batch_lines, batch_rows, drawn, load_rows, rates_line, verdict
 
 if TYPE_CHECKING:
     from solver.plan import Plan, Pool
@@ -65,6 +65,8 @@ def show_plan(plan: Plan, name: str, *, explain: str = "auto") -> None:
 
 
 def _headline(out: Lines, plan: Plan, name: str) -> None:
+    for number, line in enumerate(batch_lines(plan)):
+        out.text(line, style="" if number else "bold")
     if plan.cost_per_hour_usd is not None:
         parts = [
             f"{usd(plan.cost_per_hour_usd)} an hour",
@@ -75,11 +77,10 @@ def _headline(out: Lines, plan: Plan, name: str) -> None:
             parts.append(f"${per_token:,.3g} per million output tokens")
         idle = f", {plan.gpus_idle} of them idle" if plan.gpus_idle else ""
         parts.append(f"{plan.gpus} GPU{'s' if plan.gpus != 1 else ''}{idle}")
-        out.text(" · ".join(parts), style="bold")
+        out.text(" · ".join(parts), style="bold" if plan.batch is None else "")
         if told := list(drawn(plan)):
             out.text(" · ".join(told))
-    rates = sum(c["rate_rps"] for c in plan.workload["classes"])
-    out.text(f"{num(rates)} requests/s of {name}")
+    out.text(rates_line(plan, name))
     sentence, style = SENTENCE[plan.status]
     out.text(sentence or verdict(plan), style=style)
 
@@ -141,7 +142,7 @@ def _percent(share: float) -> str:
 
 
 def _classes(out: Lines, plan: Plan) -> None:
-    if not plan.classes:
+    if not plan.classes or plan.batch is not None:
         return
     keys = ("ttft_ms", "tpot_ms", "e2e_ms")
     cells = [
@@ -204,6 +205,8 @@ def _proof_rows(plan: Plan) -> Iterator[tuple[str, str]]:
                 yield part["engine"], ("then " if part is not c else "") + found_and_bound(part, of)
                 if second := part["second_engine"]:
                     yield second["engine"], _second_word(second, of)
+        yield from load_rows(plan)
+        yield from batch_rows(plan)
         check = c["check"]
         failed = len(check["failures"])
         verdict = f"{failed} DO NOT HOLD" if failed else "all hold"

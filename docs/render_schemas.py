@@ -76,6 +76,8 @@ PLAN_TABLES: Mapping[str, tuple[str, ...]] = {
     "why_not": ("why_not[].",),
     "alternatives": ("alternatives[].",),
     "simulation": ("simulation", "simulation."),
+    "load": ("load", "load."),
+    "batch": ("batch", "batch."),
     "infeasibility": ("infeasibility", "infeasibility."),
     "basis": ("catalog.", "assumptions.", "warnings[]", "workload"),
 }
@@ -90,6 +92,7 @@ WORKLOAD_TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "hardware": (("Hardware", "hardware."),),
     "precision": (("PrecisionSpec", "precision."),),
     "serving": (("Serving", "serving."),),
+    "batch": (("Batch", "batch."),),
     "objective": (
         ("ObjectiveSpec", "objective."),
         ("GridFactorsSpec", "objective.grid_gco2e_per_kwh."),

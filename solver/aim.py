@@ -42,6 +42,9 @@ class ObjectiveSpec(Strict):
     minimize: Aim = "cost"
     """`cost` (USD/h), `gpus` (accelerators bought), `energy` (kWh/h, see below) or `carbon`
     (kg CO2e/h: the energy in each region times what a kilowatt-hour emits there)."""
+    maximize: Literal["load"] | None = None
+    """`load`: the largest factor on all rates that a fleet within the limits of `hardware` serves;
+    of several such fleets the cheapest. Needs `max_cost_per_hour_usd` or `max_gpus`."""
     then: Aim | None = None
     """What decides between fleets that are equal in that, to the gap asked for; null for `cost`
     (for nothing where cost comes first)."""
@@ -62,6 +65,8 @@ class ObjectiveSpec(Strict):
 
     @model_validator(mode="after")
     def _two_aims(self) -> ObjectiveSpec:
+        if self.maximize is not None and self.order != ("cost",):
+            raise ValueError("with maximize, cost decides between fleets; leave out the others")
         if self.then == self.minimize:
             raise ValueError(f"then: {self.then} comes first already; name another, or none")
         return self

@@ -56,6 +56,35 @@ def certificate_findings(document: Document) -> Iterator[Finding]:
         yield from _then(status, then)
 
 
+def load_findings(document: Document, rates: Mapping[str, float]) -> Iterator[Finding]:
+    """Compare the factor of a plan for the most load with its rates, its gap and its status.
+
+    Parameters
+    ----------
+    rates
+        Rate of each class that the plan serves.
+    """
+    load = document.get("load")
+    if not load:
+        return
+    for name, rate in rates.items():
+        served, asked = load["served_rps"].get(name), load["asked_rps"].get(name, 0.0)
+        yield unless(
+            served is not None
+            and abs(served - rate) <= SLACK * rate
+            and abs(served - load["factor"] * asked) <= SLACK * rate,
+            f"load: class {name} is served at {rate:g} req/s, not {served}",
+        )
+    upper, asked = load["none_from_factor"], load["gap_asked"]
+    gap = None if upper is None else upper / load["factor"] - 1
+    yield _same_gap(load["gap"], gap)
+    yield unless(gap is None or gap >= 0, "load: the factor is one that is said to be impossible")
+    yield unless(
+        document["status"] != "optimal" or (gap is not None and gap <= asked + GAP_ROUNDING),
+        f"load: the plan is called optimal, but its factor is open by {_percent(gap)}",
+    )
+
+
 def _then(status: object, then: Document) -> Iterator[Finding]:
     """Compare the figures of the program that decided between equal fleets."""
     objective, bound, asked = then["objective"], then["bound"], then["gap_asked"]

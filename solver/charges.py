@@ -46,6 +46,7 @@ def objective_entry(problem: Problem, fleet: Fleet | None) -> dict[str, Any]:
         "unit": first.unit,
         "value": None if fleet is None else fleet.value(first),
         "then": rest[0].name if rest else None,
+        "maximize": problem.workload.objective.maximize,
     }
 
 

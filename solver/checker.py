@@ -20,13 +20,14 @@ from data.errors import MinfleetError, PlanError
 from data.grid import GridFactors
 from model.admission import ROLES
 from model.predict import Prediction
-from solver.certified import certificate_findings
+from solver.certified import certificate_findings, load_findings
 from solver.demand import demands_of
 from solver.layouts import quality_loss_pct
 from solver.market import allowed_accelerators
 from solver.measured import MeasuredCapacity
 from solver.pool_checker import LOAD_TOLERANCE, Finding, PoolChecker, unless
 from solver.stated import stated_figures
+from solver.stated_batch import batch_findings
 from solver.stated_charges import charge_findings
 from solver.workload import Workload
 
@@ -114,6 +115,9 @@ class PlanChecker:
                 self.document, self.workload, self.offers, self.catalog.accelerators
             )
             yield from certificate_findings(self.document)
+            yield from batch_findings(self.document, self.workload)
+            rates = {c.name: c.rate_rps for c in self.workload.classes}
+            yield from load_findings(self.document, rates)
         except MinfleetError:
             raise
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

@@ -112,6 +112,10 @@ class Plan:
         What the fleet takes in an hour and emits; see `solver.footprint`.
     simulation
         The fleet's cost by formulas alone and with targets held in simulation; None without one.
+    load
+        The factor on the rates of a plan for the most load; None otherwise.
+    batch
+        Hours and total cost of a plan that drains a batch; None otherwise.
     """
 
     status: str
@@ -135,6 +139,8 @@ class Plan:
     alternatives: tuple[Mapping[str, Any], ...] = ()
     infeasibility: Mapping[str, Any] | None = None
     simulation: Mapping[str, Any] | None = None
+    load: Mapping[str, Any] | None = None
+    batch: Mapping[str, Any] | None = None
     assumptions: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -193,6 +199,8 @@ class Plan:
             "alternatives": [dict(a) for a in self.alternatives],
             "infeasibility": None if self.infeasibility is None else dict(self.infeasibility),
             "simulation": None if self.simulation is None else dict(self.simulation),
+            "load": None if self.load is None else dict(self.load),
+            "batch": None if self.batch is None else dict(self.batch),
             "catalog": dict(self.catalog),
             "assumptions": dict(self.assumptions),
             "warnings": list(self.warnings),

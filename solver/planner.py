@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -152,24 +152,64 @@ def plan(
             "measured capacities say nothing of single requests; plan without them to simulate."
         )
     options = Options(gap, time_limit_s, explain, second_engine, prune, load)
-    progress("evaluating candidates")
     catalog = catalog or Catalog.load()
     check_regions(workload.objective, catalog)
-    problem = build_problem(
-        workload,
+    desk = Desk(
         catalog,
         coefficients or shipped_coefficients(),
-        measured=measured,
-        prune=prune,
-        as_of=as_of,
-        order=objectives_of(
-            workload.objective, Footprint.of(workload.objective, catalog.accelerators)
-        ),
+        measured,
+        as_of,
+        options,
+        progress,
+        improved,
     )
+    if workload.objective.maximize is not None:
+        from solver.most_load import plan_most_load
+
+        return plan_most_load(workload, desk)
+    if workload.batch is not None:
+        from solver.batch import plan_batch
+
+        return plan_batch(workload, desk)
+    return _plan_best(workload, desk)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """All that a plan is made with besides the workload; see `plan`."""
+
+    catalog: Catalog
+    coefficients: CoefficientTable
+    measured: tuple[MeasuredCapacity, ...] | None
+    as_of: dt.date | None
+    options: Options
+    progress: Progress
+    improved: Improved | None
+
+    def problem(self, workload: Workload) -> Problem:
+        """Return a workload, evaluated for its objective and ready to be solved."""
+        return build_problem(
+            workload,
+            self.catalog,
+            self.coefficients,
+            measured=self.measured,
+            prune=self.options.prune,
+            as_of=self.as_of,
+            order=objectives_of(
+                workload.objective, Footprint.of(workload.objective, self.catalog.accelerators)
+            ),
+        )
+
+
+def _plan_best(workload: Workload, desk: Desk) -> Plan:
+    """Return the best fleet for the rates of a workload."""
+    options, progress, improved = desk.options, desk.progress, desk.improved
+    progress("evaluating candidates")
+    problem = desk.problem(workload)
     progress("solving")
     problem, solved, predicted = solve_problem(problem, options, improved)
     if solved.fleet is None:
-        return _without_fleet(problem, solved, options, progress)
+        return plan_without_fleet(problem, solved, options, progress)
     if options.simulate is None:
         progress("checking")
         return plan_with_fleet(problem, solved, solved.fleet, predicted, options, progress)
@@ -293,7 +333,10 @@ def catalog_used(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _without_fleet(problem: Problem, solved: Solved, options: Options, progress: Progress) -> Plan:
+def plan_without_fleet(
+    problem: Problem, solved: Solved, options: Options, progress: Progress
+) -> Plan:
+    """Return the plan that there is none, or none was found, and why."""
     infeasible = solved.result.termination is Termination.INFEASIBLE
     explanation, begin = None, time.perf_counter()
     if infeasible and options.explain != "none":
@@ -321,8 +364,17 @@ def plan_with_fleet(
     predicted: dict[int, Prediction],
     options: Options,
     progress: Progress,
+    *,
+    load: Mapping[str, Any] | None = None,
+    batch: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Return the plan of a fleet: checked, compared with the bound, and explained as asked."""
+    """Return the plan of a fleet: checked, compared with the bound, and explained as asked.
+
+    Parameters
+    ----------
+    load, batch
+        Blocks of the document for the most load, or for a batch.
+    """
     cost = float(fleet.cost_usd)
     pools = pools_of(problem, fleet, predicted)
     classes = class_figures(problem, fleet, predicted)
@@ -338,6 +390,8 @@ def plan_with_fleet(
         purchases=purchases_of(fleet),
         classes=classes,
         **charges_of(problem, fleet),
+        load=load,
+        batch=batch,
     )
     begin = time.perf_counter()
     opinions = (

@@ -6,7 +6,9 @@ from typing import Literal
 
 from api.schemas.base import Document
 from api.schemas.plan_assumptions import Assumptions, CatalogUsed
+from api.schemas.plan_batch import BatchDrained
 from api.schemas.plan_explanation import Alternative, BindingLimit, Infeasibility, LeftOut
+from api.schemas.plan_load import MostLoadServed
 from api.schemas.plan_pools import PlannedPool
 from api.schemas.plan_proof import Certificate, Search
 from api.schemas.plan_simulation import HeldInSimulation
@@ -92,6 +94,9 @@ class PlanObjective(Document):
     """Unit of it, and of the certificate: `USD/h`, `accelerators`, `kWh/h` or `kg CO2e/h`."""
     value: float | None
     """Its value; null without a fleet."""
+    maximize: Literal["load"] | None = None
+    """`load` where the plan serves the most load that its limits allow (see `load`): among the
+    fleets that do, it makes `minimize` smallest."""
     then: Aim | None
     """What decides between fleets that are equal in that to the gap asked for; null for nothing."""
 
@@ -155,6 +160,10 @@ class PlanDocument(Document):
     """null unless the status is `infeasible`, and with `--explain none`."""
     simulation: HeldInSimulation | None
     """With `--simulate`, else null."""
+    load: MostLoadServed | None = None
+    """Where the workload asks for the most load (`objective.maximize`), else null."""
+    batch: BatchDrained | None = None
+    """Where the workload is a batch, else null."""
     catalog: CatalogUsed
     """The catalogue that the plan was made from."""
     assumptions: Assumptions

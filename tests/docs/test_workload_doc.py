@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from solver.aim import GridFactorsSpec, ObjectiveSpec
+from solver.batch_spec import Batch
 from solver.workload import (
     ClassSpec,
     Hardware,
@@ -27,6 +28,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "hardware.": Hardware,
     "precision.": PrecisionSpec,
     "serving.": Serving,
+    "batch.": Batch,
     "objective.": ObjectiveSpec,
     "objective.grid_gco2e_per_kwh.": GridFactorsSpec,
 }
