@@ -110,6 +110,7 @@ def test_figures_of_a_cost_plan_by_hand(quotes):
         "unit": "USD/h",
         "value": document["cost_per_hour_usd"],
         "then": None,
+        "maximize": None,
     }
 
 
@@ -181,15 +182,17 @@ def test_a_figure_for_a_region_that_is_not_there_is_refused(quotes):
 
 
 def test_offers_are_compared_by_cost_alone(quotes):
-    with pytest.raises(WorkloadError, match="compared by what they cost alone"):
+    with pytest.raises(WorkloadError, match="compared by what they cost;"):
         compare(workload(objective="gpus"), quotes)
+    with pytest.raises(WorkloadError, match="objective asks for load"):
+        compare(workload().most_load_within(9.0), quotes)
 
 
 @pytest.mark.parametrize(
     ("objective", "sentence"),
     [
         ("power", "objective.minimize should be 'cost', 'gpus', 'energy' or 'carbon'"),
-        ({"minimise": "gpus"}, "unknown key 'objective.minimise'; did you mean 'minimize'?"),
+        ({"minimise": "gpus"}, "unknown key 'objective.minimise'; did you mean 'minimize' or"),
         ({"minimize": "gpus", "then": "gpus"}, "then: gpus comes first already"),
         ({"grid_gco2e_per_kwh": {"by_region": {"eu": -1}}}, "greater than or equal to 0"),
         ({"pue": 0.9}, "objective.pue should be greater than or equal to 1"),
