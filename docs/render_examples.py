@@ -1,14 +1,16 @@
-"""Writes examples.md, and what README.md and comparison.md show of ``minfleet``'s output.
+"""Writes examples.md, and what other pages show of ``minfleet``'s output.
 
 ``make examples`` runs it. Each command is run as a user would run it, from the project's folder.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -28,6 +30,15 @@ COMPARE = (
     "minfleet compare examples/chat-70b.yaml examples/compare/quotes.csv "
     "--subset nimbus=h100x8,h200x4"
 )
+
+
+AIMED = "examples/rag-8k-two-classes.yaml"
+
+AIMS = {"cost": "cost", "gpus": "accelerators", "energy": "energy", "carbon": "carbon"}
+
+BUDGET = "minfleet plan examples/chat-70b.yaml --budget 50"
+
+BATCH = "minfleet plan examples/batch-summaries-8b.yaml"
 
 
 def commands() -> list[str]:
@@ -65,6 +76,29 @@ def console(command: str) -> str:
     return f"```console\n$ {command}\n{printed(command)}\n```"
 
 
+def aims() -> str:
+    """Return a table of one workload planned for each objective."""
+    lines = [
+        "| least | $/h | accelerators | kWh/h | kg CO2e/h | made of |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for aim, name in AIMS.items():
+        plan = json.loads(printed(f"minfleet plan {AIMED} --minimize {aim} --explain none --json"))
+        fleet: Counter[str] = Counter()
+        for pool in plan["pools"]:
+            fleet[f"{pool['accelerator']} ({pool['provider']}/{pool['region']})"] += pool["gpus"]
+        cells = (
+            name,
+            f"{plan['cost_per_hour_usd']:,.2f}",
+            str(plan["gpus"]),
+            f"{plan['energy_kwh_per_hour']:.4g}",
+            f"{plan['carbon_kg_per_hour']:.4g}",
+            ", ".join(f"{n} {what}" for what, n in fleet.items()),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def section(command: str) -> str:
     """Return one example: its file, its command and what that prints."""
     path = ROOT / shlex.split(command)[2]
@@ -80,6 +114,8 @@ def write() -> None:
     rewrite(HERE / "examples.md", {"examples": sections})
     rewrite(ROOT / "README.md", {"plan": console(FIRST)})
     rewrite(HERE / "comparison.md", {"example": console(COMPARE)})
+    parts = {"aims": aims(), "budget": console(BUDGET), "batch": console(BATCH)}
+    rewrite(HERE / "objectives.md", parts)
 
 
 if __name__ == "__main__":

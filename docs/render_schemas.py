@@ -36,6 +36,7 @@ ELSEWHERE = {
     "Hardware",
     "PrecisionSpec",
     "Serving",
+    "ObjectiveSpec",
     "BesideTarget",
     "LatencyPercentiles",
     "SpreadBeside",
@@ -59,6 +60,11 @@ PLAN_TABLES: Mapping[str, tuple[str, ...]] = {
         "cost_per_million_output_tokens_usd",
         "gpus",
         "gpus_idle",
+        "objective",
+        "objective.",
+        "power_kw",
+        "energy_kwh_per_hour",
+        "carbon_kg_per_hour",
     ),
     "pools": ("pools[].",),
     "predicted": ("pools[].predicted", "pools[].predicted."),
@@ -70,6 +76,8 @@ PLAN_TABLES: Mapping[str, tuple[str, ...]] = {
     "why_not": ("why_not[].",),
     "alternatives": ("alternatives[].",),
     "simulation": ("simulation", "simulation."),
+    "load": ("load", "load."),
+    "batch": ("batch", "batch."),
     "infeasibility": ("infeasibility", "infeasibility."),
     "basis": ("catalog.", "assumptions.", "warnings[]", "workload"),
 }
@@ -84,6 +92,11 @@ WORKLOAD_TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "hardware": (("Hardware", "hardware."),),
     "precision": (("PrecisionSpec", "precision."),),
     "serving": (("Serving", "serving."),),
+    "batch": (("Batch", "batch."),),
+    "objective": (
+        ("ObjectiveSpec", "objective."),
+        ("GridFactorsSpec", "objective.grid_gco2e_per_kwh."),
+    ),
 }
 """Table of workload.md → definitions and where in a workload they stand."""
 
@@ -170,7 +183,7 @@ def _default(field: Schema) -> str:
         return "required"
     value = field["default"]
     if isinstance(value, dict):
-        return "see below"
+        return "see below" if value else "`{}`"
     if value is None:
         return "`null`"
     if isinstance(value, list):

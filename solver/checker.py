@@ -17,15 +17,18 @@ from typing import Any
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable
 from data.errors import MinfleetError, PlanError
+from data.grid import GridFactors
 from model.admission import ROLES
 from model.predict import Prediction
-from solver.certified import certificate_findings
+from solver.certified import certificate_findings, load_findings
 from solver.demand import demands_of
 from solver.layouts import quality_loss_pct
 from solver.market import allowed_accelerators
 from solver.measured import MeasuredCapacity
 from solver.pool_checker import LOAD_TOLERANCE, Finding, PoolChecker, unless
 from solver.stated import stated_figures
+from solver.stated_batch import batch_findings
+from solver.stated_charges import charge_findings
 from solver.workload import Workload
 
 SHARE_TOLERANCE = Fraction(1, 10**8)
@@ -85,6 +88,15 @@ class PlanChecker:
         findings = list(self._findings())
         return Check(len(findings), tuple(f for f in findings if f is not None))
 
+    def grid_of(self, pool: Mapping[str, Any]) -> float | None:
+        """Return what a kilowatt-hour of a pool emits, where that decides what runs there."""
+        spec = self.workload.objective
+        if "carbon" not in spec.order or spec.idle_power_share == 1:
+            return None
+        offer, given = self.offers[pool["offer_id"]], spec.grid_gco2e_per_kwh
+        grid = GridFactors(given.default, given.by_region)
+        return grid.at(offer.provider, offer.region).gco2e_per_kwh
+
     def _findings(self) -> Iterator[Finding]:
         try:
             malformed = [f for p in self.document["pools"] for f in self._well_formed(p)]
@@ -99,7 +111,13 @@ class PlanChecker:
                 yield from PoolChecker(self, pool).findings()
             yield from self._quality()
             yield from stated_figures(self.document, self.workload, self.offers)
+            yield from charge_findings(
+                self.document, self.workload, self.offers, self.catalog.accelerators
+            )
             yield from certificate_findings(self.document)
+            yield from batch_findings(self.document, self.workload)
+            rates = {c.name: c.rate_rps for c in self.workload.classes}
+            yield from load_findings(self.document, rates)
         except MinfleetError:
             raise
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

@@ -163,6 +163,7 @@ def open_market(
     movable: Collection[str] = (),
     spot_apart: bool = False,
     committed_apart: bool = False,
+    no_worse: Replaces = lambda better, worse: True,
 ) -> Market:
     """Return the market of `offers` without those that another makes pointless.
 
@@ -181,6 +182,8 @@ def open_market(
     committed_apart
         Whether nodes are needed for a part of the time only: then no commitment replaces what is
         paid by the hour, nor a shorter commitment.
+    no_worse
+        What a better offer must be besides cheaper, where something else than cost counts too.
 
     Notes
     -----
@@ -203,7 +206,7 @@ def open_market(
         fixed = better.offer_id not in movable and worse.offer_id not in movable
         apart = spot_apart and better.interruptible and not worse.interruptible
         apart |= committed_apart and _binds_longer(better, worse)
-        return fixed and not apart and _replaces(better, worse)
+        return fixed and not apart and no_worse(better, worse) and _replaces(better, worse)
 
     general = _undominated(offers, replaces)
     located: dict[Location, list[Offer]] = {}

@@ -17,6 +17,7 @@ from solver.demand import Demand, demands_of
 from solver.instance import Caps, Instance
 from solver.market import allowed_offers, filtered_offers, open_market
 from solver.measured import MeasuredCapacity, measured_candidates
+from solver.objective import COST, Objective
 from solver.price_tiers import tiers_of
 from solver.search import evaluate
 from solver.workload import Workload
@@ -34,6 +35,8 @@ class Problem:
         Offers that pass the workload's filters and are on sale.
     as_of
         Day on which offers must be on sale, and that the age of prices is counted to.
+    order
+        What counts, first things first.
     seconds
         Wall time of each stage so far.
     """
@@ -47,6 +50,7 @@ class Problem:
     considered_offers: int
     as_of: dt.date
     measured: tuple[MeasuredCapacity, ...] | None = None
+    order: tuple[Objective, ...] = (COST,)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def demand_of(self, model: str) -> Demand:
@@ -76,6 +80,7 @@ def build_problem(
     as_of: dt.date | None = None,
     movable: Collection[str] = (),
     over_time: bool = False,
+    order: tuple[Objective, ...] = (COST,),
 ) -> Problem:
     """Evaluate every candidate of a workload over a catalogue.
 
@@ -91,6 +96,8 @@ def build_problem(
         Offers that stay whatever they cost; see `open_market`.
     over_time
         Whether the load changes, so that commitments do not replace what is paid by the hour.
+    order
+        What counts, first things first; the instance is charged by the first.
 
     Raises
     ------
@@ -104,15 +111,19 @@ def build_problem(
     if not offers:
         unsold = filtered_offers(catalog, workload.hardware, strict=strict)
         raise WorkloadError(_not_on_sale(unsold, day) if unsold else _nothing_left(workload))
+    known = tuple(o for o in offers if all(objective.knows(o) for objective in order))
+    if not known:
+        raise WorkloadError(_no_power(offers, order))
     pair = workload.serving.disaggregation != "off" and measured is None
     guarded = workload.hardware.max_spot_share is not None or workload.hardware.spot_headroom > 0
     market = open_market(
-        tiers_of(offers),
+        tiers_of(known),
         pair_locations=pair,
         prune=prune,
         movable=movable,
         spot_apart=guarded,
         committed_apart=over_time,
+        no_worse=lambda better, worse: all(o.no_worse(better, worse) for o in order),
     )
     demands = demands_of(workload) if measured is None else ()
     opened = time.perf_counter()
@@ -139,6 +150,7 @@ def build_problem(
             max_quality_loss_pct=workload.precision.max_quality_loss_pct,
         ),
         rater=rater,
+        objective=order[0],
     )
     return Problem(
         workload=workload,
@@ -150,6 +162,7 @@ def build_problem(
         considered_offers=market.considered,
         as_of=day,
         measured=measured,
+        order=order,
         seconds={"market": opened - begin, "candidates": time.perf_counter() - opened},
     )
 
@@ -161,6 +174,14 @@ def _nothing_left(workload: Workload) -> str:
         if getattr(workload.hardware, name) is not None
     ]
     return f"no offer of the catalogue passes {', '.join(set_filters)} together; widen one of them."
+
+
+def _no_power(offers: tuple[Offer, ...], order: tuple[Objective, ...]) -> str:
+    names = ", ".join(sorted({o.accelerator for o in offers}))
+    return (
+        f"objective.minimize is {order[0].name}, but the board power of {names} is not known; give "
+        "tdp_w in a file of --accelerators, or allow others in hardware.accelerators."
+    )
 
 
 def _not_on_sale(offers: tuple[Offer, ...], day: dt.date) -> str:

@@ -35,6 +35,17 @@ def _workload(**blocks: Any) -> Any:
     return Workload.parse({**content, **blocks})
 
 
+def _batch() -> Any:
+    from solver.workload import Workload
+
+    classes = [{"name": "labels", "requests": 100_000, "isl": 600, "osl": 10}]
+    hardware = {"accelerators": ["h100_sxm", "l40s"]}
+    model, batch = "llama-3.1-8b-instruct", {"deadline_h": 3}
+    return Workload.parse(
+        {"model": model, "batch": batch, "classes": classes, "hardware": hardware}
+    )
+
+
 @pytest.fixture(scope="session")
 def plan_documents(tmp_path_factory) -> dict[str, dict[str, Any]]:
     """Plans of every kind: pools of each role, infeasible in every way, measured, simulated."""
@@ -70,6 +81,9 @@ def plan_documents(tmp_path_factory) -> dict[str, dict[str, Any]]:
         "stock": plan(_workload(classes=[{**CHAT, "rate_rps": 400}]), few),
         "measured": plan(_workload(), everything, measured=measured),
         "not measured": plan(_workload(classes=more), everything, measured=measured),
+        "least carbon": plan(_workload(objective="carbon", serving=whole), everything),
+        "most load": plan(_workload().most_load_within(3.0), everything),
+        "batch": plan(_batch(), everything),
         "simulated": plan(
             _workload(classes=[{**CHAT, "isl": 40}], hardware=one),
             everything,

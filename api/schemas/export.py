@@ -16,7 +16,8 @@ from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.simulation import SimulationDocument
-from solver.workload import UNIT, Workload
+from solver.blocks import UNIT
+from solver.workload import Workload
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -6,12 +6,17 @@ from typing import Literal
 
 from api.schemas.base import Document
 from api.schemas.plan_assumptions import Assumptions, CatalogUsed
+from api.schemas.plan_batch import BatchDrained
 from api.schemas.plan_explanation import Alternative, BindingLimit, Infeasibility, LeftOut
+from api.schemas.plan_load import MostLoadServed
 from api.schemas.plan_pools import PlannedPool
 from api.schemas.plan_proof import Certificate, Search
 from api.schemas.plan_simulation import HeldInSimulation
 from api.schemas.units import (
     Accelerators,
+    KilogramsPerHour,
+    KilowattHoursPerHour,
+    Kilowatts,
     Milliseconds,
     Months,
     Nodes,
@@ -22,6 +27,7 @@ from api.schemas.units import (
     UsdPerMillionTokens,
 )
 from api.schemas.words import Day, Status
+from solver.aim import Aim
 from solver.workload import Workload
 
 
@@ -79,6 +85,22 @@ class ServedClass(Document):
     """Whether every target is kept."""
 
 
+class PlanObjective(Document):
+    """What a plan makes smallest."""
+
+    minimize: Aim
+    """`cost`, `gpus`, `energy` or `carbon`."""
+    unit: str
+    """Unit of it, and of the certificate: `USD/h`, `accelerators`, `kWh/h` or `kg CO2e/h`."""
+    value: float | None
+    """Its value; null without a fleet."""
+    maximize: Literal["load"] | None = None
+    """`load` where the plan serves the most load that its limits allow (see `load`): among the
+    fleets that do, it makes `minimize` smallest."""
+    then: Aim | None
+    """What decides between fleets that are equal in that to the gap asked for; null for nothing."""
+
+
 class PlanDocument(Document):
     """What to buy, what runs where, what it does, and how far it is proven.
 
@@ -107,6 +129,16 @@ class PlanDocument(Document):
     """Accelerators bought."""
     gpus_idle: Accelerators
     """Those of them that no replica uses: nodes are bought whole."""
+    objective: PlanObjective | None = None
+    """What the plan makes smallest; null in plans made before there was a choice."""
+    power_kw: Kilowatts | None = None
+    """Board power (TDP) of all accelerators bought, idle ones too; hosts, switches and cooling are
+    not in it. null where that of one is not known, likewise the next two."""
+    energy_kwh_per_hour: KilowattHoursPerHour | None = None
+    """What they take in an hour at their load, the building's share (PUE) included; how it is
+    counted is in `assumptions.footprint`."""
+    carbon_kg_per_hour: KilogramsPerHour | None = None
+    """What that emits on the grids of the regions bought from (CO2 equivalent)."""
     pools: list[PlannedPool]
     """Replicas of one candidate on the nodes of one offer, each; empty without a fleet."""
     purchases: list[BoughtOffer]
@@ -128,6 +160,10 @@ class PlanDocument(Document):
     """null unless the status is `infeasible`, and with `--explain none`."""
     simulation: HeldInSimulation | None
     """With `--simulate`, else null."""
+    load: MostLoadServed | None = None
+    """Where the workload asks for the most load (`objective.maximize`), else null."""
+    batch: BatchDrained | None = None
+    """Where the workload is a batch, else null."""
     catalog: CatalogUsed
     """The catalogue that the plan was made from."""
     assumptions: Assumptions

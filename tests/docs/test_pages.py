@@ -24,6 +24,7 @@ PAGES = [
     "docs/examples.md",
     "docs/formulation.md",
     "docs/measurements.md",
+    "docs/objectives.md",
     "docs/operations.md",
     "docs/performance-model.md",
     "docs/plan.md",

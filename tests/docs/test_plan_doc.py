@@ -12,6 +12,9 @@ NAMED = {
     "pools[].admits_rps": "class",
     "pools[].predicted.classes": "class",
     "assumptions.weight_formats": "model",
+    "load.served_rps": "class",
+    "load.asked_rps": "class",
+    "batch.requests": "class",
 }
 """Mappings whose keys are names of the workload."""
 
