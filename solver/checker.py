@@ -29,6 +29,7 @@ from solver.pool_checker import LOAD_TOLERANCE, Finding, PoolChecker, unless
 from solver.stated import stated_figures
 from solver.stated_batch import batch_findings
 from solver.stated_charges import charge_findings
+from solver.stated_schedule import schedule_findings
 from solver.workload import Workload
 
 SHARE_TOLERANCE = Fraction(1, 10**8)
@@ -83,6 +84,12 @@ class PlanChecker:
         self.pools: list[Mapping[str, Any]] = list(document["pools"])
         self.predicted: dict[tuple[Any, ...], Prediction] = {}
 
+    def of(self, document: Mapping[str, Any], workload: Workload) -> PlanChecker:
+        """Return the checker of another document over the same catalogue."""
+        return PlanChecker(
+            document, workload, self.catalog, self.coefficients, measured=self.measured
+        )
+
     def check(self) -> Check:
         """Evaluate every condition."""
         findings = list(self._findings())
@@ -99,17 +106,17 @@ class PlanChecker:
 
     def _findings(self) -> Iterator[Finding]:
         try:
-            malformed = [f for p in self.document["pools"] for f in self._well_formed(p)]
+            if self.document.get("schedule") or self.workload.demand is not None:
+                yield from schedule_findings(self)
+                yield from certificate_findings(self.document)
+                return
+            malformed = list(self.malformed())
             yield from malformed
             if any(f is not None for f in malformed):
                 return
             yield from self._purchases()
             yield from self._limits()
-            yield from self._shares()
-            yield from self._packing()
-            for pool in self.pools:
-                yield from PoolChecker(self, pool).findings()
-            yield from self._quality()
+            yield from self.serving()
             yield from stated_figures(self.document, self.workload, self.offers)
             yield from charge_findings(
                 self.document, self.workload, self.offers, self.catalog.accelerators
@@ -124,6 +131,19 @@ class PlanChecker:
             raise PlanError(
                 f"the plan document is incomplete or damaged ({type(error).__name__}: {error})."
             ) from None
+
+    def malformed(self) -> Iterator[Finding]:
+        """Evaluate what must hold before anything can be computed."""
+        for pool in self.document["pools"]:
+            yield from self._well_formed(pool)
+
+    def serving(self) -> Iterator[Finding]:
+        """Evaluate whether the pools serve the load, on the nodes that there are."""
+        yield from self._shares()
+        yield from self._packing()
+        for pool in self.pools:
+            yield from PoolChecker(self, pool).findings()
+        yield from self._quality()
 
     def _well_formed(self, pool: Mapping[str, Any]) -> Iterator[Finding]:
         """Evaluate what must hold before anything can be computed from a pool."""
@@ -177,7 +197,7 @@ class PlanChecker:
                 offer.stock is None or item["nodes"] <= offer.stock,
                 f"{offer.offer_id}: {item['nodes']} nodes are more than its stock of {offer.stock}",
             )
-            yield self._filters(item["offer_id"])
+            yield self.passes_filters(item["offer_id"])
             day = dt.date.fromisoformat(self.document["catalog"]["as_of"])
             yield unless(offer.on_sale(day), f"{offer.offer_id} is not on sale on {day}")
         stated = self.document["cost_per_hour_usd"]
@@ -190,7 +210,8 @@ class PlanChecker:
             f"the pools' costs sum to ${pools:.6f}, not ${float(total):.6f}",
         )
 
-    def _filters(self, offer_id: str) -> Finding:
+    def passes_filters(self, offer_id: str) -> Finding:
+        """Evaluate whether an offer may be bought from."""
         offer, hardware = self.offers[offer_id], self.workload.hardware
         strict = self.measured is None
         chips = allowed_accelerators(self.catalog, hardware, strict=strict)

@@ -116,6 +116,9 @@ class Plan:
         The factor on the rates of a plan for the most load; None otherwise.
     batch
         Hours and total cost of a plan that drains a batch; None otherwise.
+    schedule
+        Commitments, and the fleet of every period, of a plan for rates that change; None
+        otherwise. Pools and purchases are then those of the highest load, and costs an average.
     """
 
     status: str
@@ -141,6 +144,7 @@ class Plan:
     simulation: Mapping[str, Any] | None = None
     load: Mapping[str, Any] | None = None
     batch: Mapping[str, Any] | None = None
+    schedule: Mapping[str, Any] | None = None
     assumptions: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -189,8 +193,8 @@ class Plan:
             "power_kw": self.power_kw,
             "energy_kwh_per_hour": self.energy_kwh_per_hour,
             "carbon_kg_per_hour": self.carbon_kg_per_hour,
-            "pools": [_plain(p) for p in self.pools],
-            "purchases": [_plain(p) for p in self.purchases],
+            "pools": [plain(p) for p in self.pools],
+            "purchases": [plain(p) for p in self.purchases],
             "classes": [dict(c) for c in self.classes],
             "certificate": dict(self.certificate),
             "search": dict(self.search),
@@ -201,6 +205,7 @@ class Plan:
             "simulation": None if self.simulation is None else dict(self.simulation),
             "load": None if self.load is None else dict(self.load),
             "batch": None if self.batch is None else dict(self.batch),
+            "schedule": None if self.schedule is None else dict(self.schedule),
             "catalog": dict(self.catalog),
             "assumptions": dict(self.assumptions),
             "warnings": list(self.warnings),
@@ -218,5 +223,6 @@ def _record(kind: Any, entry: Mapping[str, Any]) -> Any:
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
 
 
-def _plain(item: Pool | Purchase) -> dict[str, Any]:
+def plain(item: Pool | Purchase) -> dict[str, Any]:
+    """Return a pool or a purchase as a document shows it."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(item).items()}

@@ -171,6 +171,10 @@ def plan(
         from solver.batch import plan_batch
 
         return plan_batch(workload, desk)
+    if workload.demand is not None:
+        from solver.schedule import plan_schedule
+
+        return plan_schedule(workload, desk)
     return _plan_best(workload, desk)
 
 
@@ -281,7 +285,7 @@ def solve_problem(
 
 
 def misses(
-    problem: Problem, fleet: Fleet, predicted: dict[int, Prediction]
+    problem: Problem, fleet: Fleet, predicted: Mapping[int, Prediction]
 ) -> dict[CandidateKey, float]:
     """Return, for candidates whose mix misses a target, the factor to tighten them by."""
     figures = class_figures(problem, fleet, predicted)
@@ -304,7 +308,8 @@ def misses(
     return factors
 
 
-def _search(problem: Problem, solved: Solved, seconds: dict[str, float]) -> dict[str, Any]:
+def search_figures(problem: Problem, solved: Solved, seconds: dict[str, float]) -> dict[str, Any]:
+    """Return the block ``search`` of a plan: what was looked at, and how long it took."""
     counts = problem.search
     return {
         "offers_considered": problem.considered_offers,
@@ -349,7 +354,7 @@ def plan_without_fleet(
         workload=problem.workload.to_dict(),
         catalog=catalog_used(problem),
         certificate=certificate_of(problem, solved, options.gap, None),
-        search=_search(problem, solved, {"explain": time.perf_counter() - begin}),
+        search=search_figures(problem, solved, {"explain": time.perf_counter() - begin}),
         why_not=why_not(problem, None) if options.explain != "none" else (),
         infeasibility=explanation,
         assumptions=assumptions_of(problem),
@@ -429,7 +434,7 @@ def plan_with_fleet(
             **vars(bare),
             "status": "optimal" if proven(certificate) and in_time else "feasible",
             "certificate": certificate,
-            "search": _search(problem, solved, seconds),
+            "search": search_figures(problem, solved, seconds),
             "binding": binding,
             "why_not": left_out,
             "alternatives": others,

@@ -14,6 +14,7 @@ from data.offers import Offer
 from model.predict import Deployment
 from solver.candidates import Candidate, CandidateKey, Rater, Search
 from solver.demand import Demand, demands_of
+from solver.demand_spec import outlasting
 from solver.instance import Caps, Instance
 from solver.market import allowed_offers, filtered_offers, open_market
 from solver.measured import MeasuredCapacity, measured_candidates
@@ -79,7 +80,6 @@ def build_problem(
     prune: bool = True,
     as_of: dt.date | None = None,
     movable: Collection[str] = (),
-    over_time: bool = False,
     order: tuple[Objective, ...] = (COST,),
 ) -> Problem:
     """Evaluate every candidate of a workload over a catalogue.
@@ -94,8 +94,6 @@ def build_problem(
         Day on which offers must be on sale; None for today.
     movable
         Offers that stay whatever they cost; see `open_market`.
-    over_time
-        Whether the load changes, so that commitments do not replace what is paid by the hour.
     order
         What counts, first things first; the instance is charged by the first.
 
@@ -111,6 +109,14 @@ def build_problem(
     if not offers:
         unsold = filtered_offers(catalog, workload.hardware, strict=strict)
         raise WorkloadError(_not_on_sale(unsold, day) if unsold else _nothing_left(workload))
+    if workload.demand is not None:
+        longer = {o.offer_id for o in outlasting(workload.demand, offers)}
+        offers = tuple(o for o in offers if o.offer_id not in longer)
+        if not offers:
+            raise WorkloadError(
+                "every offer that passes the filters is a commitment that outlasts the horizon; "
+                "raise demand.horizon_months, or allow on_demand in hardware.pricing."
+            )
     known = tuple(o for o in offers if all(objective.knows(o) for objective in order))
     if not known:
         raise WorkloadError(_no_power(offers, order))
@@ -122,7 +128,7 @@ def build_problem(
         prune=prune,
         movable=movable,
         spot_apart=guarded,
-        committed_apart=over_time,
+        committed_apart=workload.demand is not None,
         no_worse=lambda better, worse: all(o.no_worse(better, worse) for o in order),
     )
     demands = demands_of(workload) if measured is None else ()

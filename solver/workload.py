@@ -33,6 +33,7 @@ from solver.batch_spec import (
     with_batch_defaults,
 )
 from solver.blocks import UNIT, Fraction, Number, Strict
+from solver.demand_spec import DemandSpec, check_demand
 from solver.workload_errors import kind_of, sentence
 
 Tokens = Annotated[Number, Field(ge=1, le=10_000_000, json_schema_extra={UNIT: "tokens"})]
@@ -253,6 +254,8 @@ class Workload(Strict):
     """What the plan makes smallest (a word, or a block), and how power is counted."""
     batch: Batch | None = None
     """A deadline for requests that wait, in place of rates; null for requests that arrive."""
+    demand: DemandSpec | None = None
+    """How rates change over the day and the months; null for rates that stay."""
     trace: str | None = None
     """A file of requests in place of `classes`: CSV or JSON lines."""
     _folder: Path = PrivateAttr(default_factory=Path)
@@ -265,8 +268,9 @@ class Workload(Strict):
         return content
 
     @model_validator(mode="after")
-    def _batch_or_rates(self) -> Workload:
+    def _kinds_of_load(self) -> Workload:
         check_batch(self)
+        check_demand(self)
         return self
 
     @model_validator(mode="after")
@@ -386,6 +390,7 @@ _FIELDS: dict[str, type[BaseModel]] = {
     "objective": ObjectiveSpec,
     "grid_gco2e_per_kwh": GridFactorsSpec,
     "batch": Batch,
+    "demand": DemandSpec,
 }
 
 
