@@ -37,6 +37,10 @@ AMONG = {
 def rates_line(plan: Plan, name: str) -> str:
     """Return what the plan is for: the rates of a workload, or the multiple of them it serves."""
     rates = sum(c["rate_rps"] for c in plan.workload["classes"])
+    if plan.schedule is not None:
+        factors = [p["factor"] for p in plan.schedule["periods"]]
+        low, high = num(rates * min(factors)), num(rates * max(factors))
+        return f"{low} to {high} requests/s of {name}"
     if plan.load is None:
         return f"{num(rates)} requests/s of {name}"
     return f"{num(rates)} requests/s: {num(plan.load['factor'], 6)} × the rates of {name}"
@@ -97,6 +101,10 @@ def verdict(plan: Plan) -> str:
         if plan.status == "optimal":
             return "Proven: no fleet within the limits serves more; none that does is cheaper."
         return "Not proven: a fleet within the limits may serve more."
+    if plan.schedule is not None:
+        if plan.status == "optimal":
+            return "Proven: no commitments and fleets serve these rates for less."
+        return "Not proven: other commitments or fleets may serve these rates for less."
     aim = plan.objective.get("minimize", "cost")
     then = plan.objective.get("then")
     if plan.status != "optimal":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from api.lines import NO_BREAK, Lines
 from api.output import UNKNOWN, amount, found_and_bound, milliseconds, num, usd
 from api.output_objective import batch_lines, batch_rows, drawn, load_rows, rates_line, verdict
+from api.output_schedule import schedule_headline, show_schedule
 
 if TYPE_CHECKING:
     from solver.plan import Plan, Pool
@@ -49,6 +50,9 @@ def show_plan(plan: Plan, name: str, *, explain: str = "auto") -> None:
     """
     out = Lines()
     _headline(out, plan, name)
+    show_schedule(out, plan)
+    if plan.schedule is not None:
+        out.title("At the highest load")
     if plan.pools:
         _pools(out, plan)
         _classes(out, plan)
@@ -65,7 +69,7 @@ def show_plan(plan: Plan, name: str, *, explain: str = "auto") -> None:
 
 
 def _headline(out: Lines, plan: Plan, name: str) -> None:
-    for number, line in enumerate(batch_lines(plan)):
+    for number, line in enumerate((*batch_lines(plan), *schedule_headline(plan))):
         out.text(line, style="" if number else "bold")
     if plan.cost_per_hour_usd is not None:
         parts = [
@@ -77,7 +81,7 @@ def _headline(out: Lines, plan: Plan, name: str) -> None:
             parts.append(f"${per_token:,.3g} per million output tokens")
         idle = f", {plan.gpus_idle} of them idle" if plan.gpus_idle else ""
         parts.append(f"{plan.gpus} GPU{'s' if plan.gpus != 1 else ''}{idle}")
-        out.text(" · ".join(parts), style="bold" if plan.batch is None else "")
+        out.text(" · ".join(parts), style="" if plan.batch or plan.schedule else "bold")
         if told := list(drawn(plan)):
             out.text(" · ".join(told))
     out.text(rates_line(plan, name))

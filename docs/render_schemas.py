@@ -78,11 +78,15 @@ PLAN_TABLES: Mapping[str, tuple[str, ...]] = {
     "simulation": ("simulation", "simulation."),
     "load": ("load", "load."),
     "batch": ("batch", "batch."),
+    "schedule": ("schedule", "schedule."),
     "infeasibility": ("infeasibility", "infeasibility."),
     "basis": ("catalog.", "assumptions.", "warnings[]", "workload"),
 }
 """Table of plan.md → paths of its fields; with a dot at the end, all fields below. The longest one
 decides."""
+
+LISTED_ONCE = ("schedule.periods[].pools[].", "schedule.periods[].classes[].")
+"""Fields that are those of `pools` and `classes`, which have tables of their own."""
 
 WORKLOAD_TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "workload": (("Workload", ""),),
@@ -93,6 +97,7 @@ WORKLOAD_TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "precision": (("PrecisionSpec", "precision."),),
     "serving": (("Serving", "serving."),),
     "batch": (("Batch", "batch."),),
+    "demand": (("DemandSpec", "demand."),),
     "objective": (
         ("ObjectiveSpec", "objective."),
         ("GridFactorsSpec", "objective.grid_gco2e_per_kwh."),
@@ -152,6 +157,8 @@ def plan_tables() -> dict[str, str]:
     """Return the tables of plan.md by name."""
     found: dict[str, list[Row]] = {name: [] for name in PLAN_TABLES}
     for row in field_rows(bare_schema("plan")):
+        if row.path.startswith(LISTED_ONCE):
+            continue
         fitting = [
             (len(root), name)
             for name, roots in PLAN_TABLES.items()

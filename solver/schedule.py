@@ -32,6 +32,9 @@ from solver.problem import Problem, tightened
 from solver.schedule_document import Served, schedule_of, totals_of
 from solver.workload import Workload
 
+LEAST_S = 5.0
+"""Seconds that solving again after tightening has at least."""
+
 ALWAYS_SHARE = 0.1
 """Part of the time limit for the fleet that holds the highest load all the time."""
 
@@ -91,13 +94,13 @@ def _solve(
     problem: Problem, demand: DemandSpec, slices: Sequence[Slice], desk: Desk
 ) -> tuple[Problem, OverTime, list[Served]]:
     """Solve; where the mix of a pool misses a target in a period, tighten it and solve again."""
-    options = desk.options
+    options, begin = desk.options, time.monotonic()
     for round_ in range(TIGHTENING_ROUNDS + 1):
         found = cheapest_over_time(
             problem.instance,
             [s.period for s in slices],
             gap=options.gap,
-            time_limit_s=options.time_limit_s,
+            time_limit_s=max(options.time_limit_s - (time.monotonic() - begin), LEAST_S),
             start=demand.start(),
             screen=options.prune,
         )

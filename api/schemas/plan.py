@@ -7,21 +7,20 @@ from typing import Literal
 from api.schemas.base import Document
 from api.schemas.plan_assumptions import Assumptions, CatalogUsed
 from api.schemas.plan_batch import BatchDrained
+from api.schemas.plan_classes import ServedClass
 from api.schemas.plan_explanation import Alternative, BindingLimit, Infeasibility, LeftOut
 from api.schemas.plan_load import MostLoadServed
 from api.schemas.plan_pools import PlannedPool
 from api.schemas.plan_proof import Certificate, Search
+from api.schemas.plan_schedule import Schedule
 from api.schemas.plan_simulation import HeldInSimulation
 from api.schemas.units import (
     Accelerators,
     KilogramsPerHour,
     KilowattHoursPerHour,
     Kilowatts,
-    Milliseconds,
     Months,
     Nodes,
-    Percentile,
-    RequestsPerSecond,
     Usd,
     UsdPerHour,
     UsdPerMillionTokens,
@@ -49,40 +48,6 @@ class BoughtOffer(Document):
     used or not, so the payment is spread over every hour of the term."""
     observed_at: Day
     """Day on which the price was seen."""
-
-
-class ClassTargets(Document):
-    """Latency targets of a class; null for none."""
-
-    ttft_ms: Milliseconds | None
-    """Target of its time to first token; null for none."""
-    tpot_ms: Milliseconds | None
-    """Target of its time per output token; null for none."""
-    e2e_ms: Milliseconds | None
-    """Target of its time from arrival to last token; null for none."""
-
-
-class ServedClass(Document):
-    """What a class gets in its slowest pool, at its own percentile, beside its targets."""
-
-    name: str
-    """Name of the class."""
-    model: str
-    """Its model."""
-    rate_rps: RequestsPerSecond
-    """Its rate."""
-    percentile: Percentile
-    """Percentile of its targets and of these figures."""
-    ttft_ms: Milliseconds | None
-    """Time to first token."""
-    tpot_ms: Milliseconds | None
-    """Time per output token."""
-    e2e_ms: Milliseconds | None
-    """Arrival to last token."""
-    targets: ClassTargets
-    """Its targets."""
-    meets: bool
-    """Whether every target is kept."""
 
 
 class PlanObjective(Document):
@@ -164,6 +129,9 @@ class PlanDocument(Document):
     """Where the workload asks for the most load (`objective.maximize`), else null."""
     batch: BatchDrained | None = None
     """Where the workload is a batch, else null."""
+    schedule: Schedule | None = None
+    """Where the rates change (`demand`), else null; pools, purchases and classes are then those of
+    the highest load, and costs those of an average hour."""
     catalog: CatalogUsed
     """The catalogue that the plan was made from."""
     assumptions: Assumptions

@@ -99,6 +99,8 @@ class Assumptions(Document):
     """How sequences are counted in memory."""
     prefix_cache: Omittable[str] = None
     """What prefix hits save."""
+    commitments: Omittable[str] = None
+    """Where the rates change: what is paid for commitments."""
     capacities: Omittable[str] = None
     """With measured capacities, in place of what follows `hours_per_month`: that they are
     measured."""

@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 
 from solver.aim import GridFactorsSpec, ObjectiveSpec
 from solver.batch_spec import Batch
+from solver.demand_spec import DemandSpec
 from solver.workload import (
     ClassSpec,
     Hardware,
@@ -29,6 +30,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "precision.": PrecisionSpec,
     "serving.": Serving,
     "batch.": Batch,
+    "demand.": DemandSpec,
     "objective.": ObjectiveSpec,
     "objective.grid_gco2e_per_kwh.": GridFactorsSpec,
 }
