@@ -37,6 +37,8 @@ AMONG = {
 def rates_line(plan: Plan, name: str) -> str:
     """Return what the plan is for: the rates of a workload, or the multiple of them it serves."""
     rates = sum(c["rate_rps"] for c in plan.workload["classes"])
+    if plan.load is None and plan.objective.get("maximize") is not None:
+        return f"no part of the rates of {name}"
     if plan.load is None:
         return f"{num(rates)} requests/s of {name}"
     return f"{num(rates)} requests/s: {num(plan.load['factor'], 6)} × the rates of {name}"

@@ -215,6 +215,11 @@ def test_the_command_takes_what_to_make_smallest(tmp_path):
         answer.output.split()
     )
     assert "kW of board power" in answer.output
+    program = tmp_path / "program.lp"
+    exported = [*arguments, "--minimize", "gpus", "--explain", "none", "--export", str(program)]
+    assert CliRunner().invoke(main, exported).exit_code == 0
+    # Nodes of 8 are charged 8, whatever they cost.
+    assert "+8.0 m(" in program.read_text()
     document = json.loads(
         CliRunner().invoke(main, [*arguments, "--minimize", "energy", "--json"]).output
     )
