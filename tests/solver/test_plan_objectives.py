@@ -223,5 +223,11 @@ def test_the_command_takes_what_to_make_smallest(tmp_path):
     document = json.loads(
         CliRunner().invoke(main, [*arguments, "--minimize", "energy", "--json"]).output
     )
+    (tmp_path / "plan.json").write_text(json.dumps(document))
+    again = CliRunner().invoke(
+        main, ["verify", str(tmp_path / "plan.json"), "--offers", str(offers)]
+    )
+    assert again.exit_code == 0, again.output
+    assert "kWh/h found, nothing below" in again.output
     assert document["workload"]["objective"]["pue"] == 1.1
     assert document["objective"]["minimize"] == "energy"
