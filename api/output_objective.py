@@ -41,6 +41,8 @@ def rates_line(plan: Plan, name: str) -> str:
         factors = [p["factor"] for p in plan.schedule["periods"]]
         low, high = num(rates * min(factors)), num(rates * max(factors))
         return f"{low} to {high} requests/s of {name}"
+    if plan.load is None and plan.objective.get("maximize") is not None:
+        return f"no part of the rates of {name}"
     if plan.load is None:
         return f"{num(rates)} requests/s of {name}"
     return f"{num(rates)} requests/s: {num(plan.load['factor'], 6)} × the rates of {name}"

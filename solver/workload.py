@@ -348,23 +348,36 @@ class Workload(Strict):
         return self._with(classes=classes)
 
     def most_load_within(self, budget_usd_per_hour: float) -> Workload:
-        """Return the workload that asks for the most load that a budget serves."""
-        aim = {"maximize": "load", "minimize": "cost", "then": None}
+        """Return the workload that asks for the most load that a budget serves.
+
+        Raises
+        ------
+        WorkloadError
+            If it asks for something else already, such as a batch.
+        """
         limit = {"max_cost_per_hour_usd": budget_usd_per_hour}
-        return self._with(
-            objective=self.objective.model_copy(update=aim),
-            hardware=self.hardware.model_copy(update=limit),
-        )
+        return self._aiming({"maximize": "load", "minimize": "cost", "then": None}, limit)
+
+    def minimizing(self, aim: Aim) -> Workload:
+        """Return the workload with another `objective.minimize`, and the default `then`.
+
+        Raises
+        ------
+        WorkloadError
+            If it is a batch.
+        """
+        return self._aiming({"maximize": None, "minimize": aim, "then": None}, {})
+
+    def _aiming(self, aim: Mapping[str, Any], limits: Mapping[str, Any]) -> Workload:
+        content = self.to_dict()
+        content["objective"] |= aim
+        content["hardware"] |= limits
+        return Workload.parse(content, folder=self._folder)
 
     def _with(self, **changes: Any) -> Workload:
         changed = self.model_copy(update=changes)
         changed._folder = self._folder
         return changed
-
-    def minimizing(self, aim: Aim) -> Workload:
-        """Return the workload with another `objective.minimize`, and the default `then`."""
-        update = {"minimize": aim, "then": None, "maximize": None}
-        return self._with(objective=self.objective.model_copy(update=update))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the workload with every default filled in, ready for JSON.

@@ -24,7 +24,7 @@ from solver.horizon.apart import Answer, Apart
 from solver.horizon.commitments import Commitments, Key, Nodes, best_known
 from solver.horizon.prices import Multipliers
 
-PART_OF_GAP = 0.25
+PART_OF_GAP = 0.5
 """Part of the gap asked for that each period's own program may leave open."""
 
 Worth = Callable[[Nodes, Nodes], Multipliers]
@@ -235,23 +235,25 @@ class Branching:
             self._pool[t].append(answer)
         return answer
 
-    def improve(self, nodes: Nodes, low: Nodes, high: Nodes) -> tuple[float, Nodes]:
+    def improve(self, low: Nodes, high: Nodes) -> tuple[float, Nodes]:
         """Return good commitments in a box and what they cost.
 
-        From `nodes`, fleets are solved for the best commitments known until these stay the best;
-        then for one node more and one less of each, as long as that is cheaper.
+        Fleets are solved where use is charged what it is worth, for no commitments, for the best
+        commitments known until these stay the best, and then for one node more and one less of
+        each, as long as that is cheaper.
         """
+        self._bound(low, high, self._worth(low, high), np.inf)
         tried: list[Nodes] = []
-        known, chosen = np.inf, nodes
+        chosen = low
         while chosen not in tried and self._left_s() > 0:
             self._bound(chosen, chosen, {}, np.inf)
             tried.append(chosen)
-            known, chosen = best_known(self._commitments, self._pool, low, high, [*tried, low])
+            chosen = best_known(self._commitments, self._pool, low, high, [*tried, high])[1]
             if chosen in tried:
                 chosen = next(
                     (n for n in self._beside(chosen, low, high) if n not in tried), chosen
                 )
-        return known, best_known(self._commitments, self._pool, low, high, tried)[1]
+        return best_known(self._commitments, self._pool, low, high, [*tried, high])
 
     def _beside(self, nodes: Nodes, low: Nodes, high: Nodes) -> Iterator[Nodes]:
         """Yield the commitments with one node more or less, those that fleets use first."""

@@ -68,8 +68,21 @@ class _Search:
         commitments = Commitments.of(self.instance.offers, self.times, used)
         branching = self._branching(commitments, few, left_s, few=True)
         low, most = dict.fromkeys(commitments.keys, 0), branching.most()
-        known, nodes = branching.improve(low, low, most)
+        known, nodes = branching.improve(low, most)
         return Closed(known, min(self.floor_usd, known), nodes)
+
+    def ask_each(self, left_s: Callable[[], float]) -> bool:
+        """Bound every period apart, over all candidates; return whether each may have a fleet."""
+        for t, i in enumerate(self.charged):
+            limit = max(left_s() * (1 - FIRST_SHARE) / (len(self.times) - t), 0.1)
+            solved = cheapest_fleet(i, gap=self.gap * PART_OF_GAP, time_limit_s=limit)
+            if solved.result.termination is Termination.INFEASIBLE:
+                return False
+            self.floors[t] = max(solved.result.bound, 0.0)
+            if solved.fleet is not None and solved.program is not None:
+                source = Source(solved.fleet.instance, solved.program, solved.result)
+                self.pool[t].append(answer_of(source, self.instance.offers))
+        return True
 
     def whole(self, found: Closed, left_s: Callable[[], float]) -> Closed:
         """Search over all candidates that something cheaper may use."""
@@ -228,31 +241,33 @@ def cheapest_over_time(
     few = _promising(instance, alike)
     if few is None:
         return no_fleets(instance, times, start)
-    charged = priced(instance, times, _worth(link(few, times, instance.offers)))
-    roots = []
-    for i in charged:
-        solved = cheapest_fleet(i, gap=gap * PART_OF_GAP, time_limit_s=max(left(), 0.1))
-        if solved.result.termination is Termination.INFEASIBLE:
-            return no_fleets(instance, times, start)
-        roots.append(solved)
-    floors = np.array([r.result.bound for r in roots])
-    sources = [
-        Source(r.fleet.instance, r.program, r.result)
-        if r.fleet is not None and r.program is not None
-        else None
-        for r in roots
-    ]
-    pool = [[] if s is None else [answer_of(s, instance.offers)] for s in sources]
-    few = _with_candidates(few, [s for s in sources if s is not None])
     first = link(few, times, instance.offers)
+    search = _Search(
+        instance,
+        times,
+        priced(instance, times, _worth(first)),
+        np.zeros(len(times)),
+        _worth_in(first, instance, times),
+        [[] for _ in times],
+        gap,
+    )
     used = {o for o, _ in first.commitments}
-    search = _Search(instance, times, charged, floors, _worth_in(first, instance, times), pool, gap)
-    found = search.near(few, used, lambda: left() * FIRST_SHARE)
+    search.near(few, used, _part_of(left, FIRST_SHARE))
+    if not search.ask_each(left):
+        return no_fleets(instance, times, start)
+    few = _with_candidates(few, [a.source for fleets in search.pool for a in fleets if a.source])
+    found = search.near(few, used, _part_of(left, FIRST_SHARE))
     if start is None:
         found = search.whole(found, left)
         return search.read(found)
-    found = search.whole(found, lambda: left() * FIRST_SHARE)
+    found = search.whole(found, _part_of(left, FIRST_SHARE))
     return search.with_starts(found, few, start, left)
+
+
+def _part_of(left_s: Callable[[], float], share: float) -> Callable[[], float]:
+    """Return the seconds left of a share of the time that is left now."""
+    until = left_s() * (1 - share)
+    return lambda: left_s() - until
 
 
 def _closed(result: EngineResult, gap: float) -> EngineResult:

@@ -181,6 +181,9 @@ def test_the_command_takes_a_budget(tmp_path):
     words = " ".join(answer.output.split())
     assert "× the rates of" in words
     assert "Proven: no fleet within the limits serves more" in words
+    little = CliRunner().invoke(main, [*arguments[:-1], "0.5"])
+    assert little.exit_code == 1
+    assert "no part of the rates of" in little.output
     both = CliRunner().invoke(main, [*arguments, "--minimize", "gpus"])
     assert both.exit_code == 2
     assert "leave out --minimize" in both.output

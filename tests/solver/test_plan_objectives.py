@@ -215,8 +215,19 @@ def test_the_command_takes_what_to_make_smallest(tmp_path):
         answer.output.split()
     )
     assert "kW of board power" in answer.output
+    program = tmp_path / "program.lp"
+    exported = [*arguments, "--minimize", "gpus", "--explain", "none", "--export", str(program)]
+    assert CliRunner().invoke(main, exported).exit_code == 0
+    # Nodes of 8 are charged 8, whatever they cost.
+    assert "+8.0 m(" in program.read_text()
     document = json.loads(
         CliRunner().invoke(main, [*arguments, "--minimize", "energy", "--json"]).output
     )
+    (tmp_path / "plan.json").write_text(json.dumps(document))
+    again = CliRunner().invoke(
+        main, ["verify", str(tmp_path / "plan.json"), "--offers", str(offers)]
+    )
+    assert again.exit_code == 0, again.output
+    assert "kWh/h found, nothing below" in again.output
     assert document["workload"]["objective"]["pue"] == 1.1
     assert document["objective"]["minimize"] == "energy"
