@@ -95,13 +95,18 @@ def level(value: float, of: Entry) -> str:
     return num(value, 4) + (f" {unit}" if unit else "")
 
 
+def _least(of: Entry) -> float:
+    """Return the least level that there can be."""
+    return 1.0 if of["name"] == "providers" else 0.0
+
+
 def _reading(found: Frontier, words: str) -> str:
     """Say how to read the first column, and where the workload stands."""
     of, first = found.of, found.points[0]
     said = [f"Each cost holds from its {words} up to the next."]
     if found.infeasible_at is not None:
-        said.append(f"Nothing serves at {level(found.infeasible_at, of)}.")
-    elif first["dearer_at"] is None:
+        said.append(f"No fleet keeps {level(found.infeasible_at, of)}.")
+    elif first["dearer_at"] is None and first["value"] > _least(of):
         said.append(f"Levels below {level(first['value'], of)} were not asked for.")
     if of["value"] is not None and any(p["in_force"] for p in found.points):
         said.append(f"▸ is where the workload stands, at {level(of['value'], of)}.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from solver.frontier.axes import Axis
-from solver.sweep.changes import target_of
+from solver.frontier.ranges import NO_LIMIT, losses_of
+from solver.sweep.changes import value_of
 from solver.sweep.entries import catalog_entry, fleet_entry, in_one_cell
 from solver.sweep.point import Ground, Point
 
@@ -66,10 +68,13 @@ class Frontier:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
 
-def written(ground: Ground, axis: Axis, climb: Climb) -> Frontier:
+def written(ground: Ground, axis: Axis, climb: Climb, resolution: float) -> Frontier:
     """Return the document of a frontier that was climbed."""
     stairs = climb.stairs
-    now = target_of(ground.workload, axis.field)
+    now = value_of(ground.workload, axis.field)
+    loosest = NO_LIMIT.get(axis.name, math.inf)
+    if axis.name == "quality_loss_pct":
+        loosest = losses_of(ground.workload)[-1]
     entries = []
     for corner in stairs.corners():
         point = climb.points[corner.at]
@@ -78,8 +83,8 @@ def written(ground: Ground, axis: Axis, climb: Climb) -> Frontier:
             {
                 "value": corner.since,
                 "dearer_at": dearer,
-                "holds_until": until,
-                "in_force": now is not None and corner.since <= now <= until,
+                "holds_until": None if until == loosest else until,
+                "in_force": corner.since <= min(now or loosest, loosest) <= until,
                 **fleet_entry(point),
             }
         )
@@ -89,7 +94,8 @@ def written(ground: Ground, axis: Axis, climb: Climb) -> Frontier:
         complete=proven,
         points=tuple(entries),
         solved=tuple(
-            _in_short(at, point) for at, point in sorted(climb.points.items(), key=lambda p: p[0])
+            _in_short(None if at == loosest else at, point)
+            for at, point in sorted(climb.points.items(), key=lambda p: p[0])
         ),
         infeasible_at=max(
             (at for at, p in climb.points.items() if p.status == "infeasible"), default=None
@@ -97,7 +103,7 @@ def written(ground: Ground, axis: Axis, climb: Climb) -> Frontier:
         search={
             "programs": climb.crew.solved,
             "gap_asked": ground.gap,
-            "resolution": climb.resolution,
+            "resolution": resolution,
         },
         catalog=catalog_entry(ground),
         warnings=(),
@@ -105,7 +111,7 @@ def written(ground: Ground, axis: Axis, climb: Climb) -> Frontier:
     )
 
 
-def _in_short(at: float, point: Point) -> dict[str, Any]:
+def _in_short(at: float | None, point: Point) -> dict[str, Any]:
     return {
         "value": at,
         "status": point.status,

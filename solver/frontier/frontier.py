@@ -13,9 +13,9 @@ from data.coefficients import CoefficientTable, load_coefficients, shipped_coeff
 from data.errors import InputError, UnknownNameError
 from solver.frontier.axes import AXES, Axis
 from solver.frontier.document import Frontier, written
-from solver.frontier.staircase import Level, Staircase, halfway, round_to
+from solver.frontier.ranges import Range, between
+from solver.frontier.staircase import Level, Staircase
 from solver.measured import MeasuredCapacity, load_measured
-from solver.sweep.changes import target_of
 from solver.sweep.point import Ground, Point, Task, known_at
 from solver.sweep.workers import Crew
 from solver.workload import Workload
@@ -25,12 +25,6 @@ POINTS = 9
 
 RESOLUTION = 0.05
 """How narrow the place of each step is known, relatively."""
-
-AROUND = 4.0
-"""Where no range is given: from the target as it is over this factor, to it times this factor."""
-
-NO_TARGET_MS = {"tpot_ms": 50.0, "ttft_ms": 1000.0}
-"""Middle of the range where the workload has no target: what it has by default."""
 
 Progress = Callable[[int, int], None]
 """Told how many points are solved, and how many there are to solve as far as is known."""
@@ -66,7 +60,8 @@ def frontier(
     points
         Levels that are solved first, evenly spread; more are solved where the cost falls.
     low, high
-        Range of the target; a quarter and four times what the workload says by default.
+        Range of the level. By default of latencies a quarter and four times what the workload
+        says, else from the least that any fleet keeps to where nothing gets cheaper.
     resolution
         Relative width to which each place is narrowed where the cost falls.
     gap
@@ -103,14 +98,17 @@ def frontier(
         as_of or dt.date.today(),
     )
     check(axis, ground)
-    if points < 2:
-        raise InputError(f"points: is {points}; give at least 2, the ends of the range.")
     if not 1e-4 <= resolution <= 1:
         raise InputError(f"resolution: is {resolution:g}; give a share between 0.0001 and 1.")
+    wanted = Range(points, low, high)
     with Crew(ground, jobs) as crew:
-        climb = Climb(axis, crew, resolution, progress)
-        climb.over(targets(axis, workload, points, low, high))
-        return written(ground, axis, climb)
+        climb = Climb(axis, crew, Staircase(between(axis, ground, resolution), gap), progress)
+        ends = wanted.ends(axis, ground)
+        climb.without(wanted.out_of_reach(axis, ends))
+        climb.over(ends)
+        climb.over(wanted.inner(axis, ground, [climb.level(at) for at in ends]))
+        climb.to_the_steps()
+        return written(ground, axis, climb, resolution)
 
 
 def check(axis: Axis, ground: Ground) -> None:
@@ -119,39 +117,13 @@ def check(axis: Axis, ground: Ground) -> None:
     Raises
     ------
     InputError
-        If capacities are measured, which hold for the targets that they were measured under.
+        If capacities are measured, which hold for the targets and formats they were measured with.
     """
-    if axis.latency and ground.measured is not None:
+    if ground.measured is not None and axis.name not in ("power_kw", "providers"):
         raise InputError(
-            f"measured capacities hold for one set of targets; a frontier of {axis.name} needs the "
-            "performance model, so leave --measured out."
+            f"measured capacities hold for the targets and formats they were measured with; a "
+            f"frontier of {axis.name} needs the performance model, so leave --measured out."
         )
-
-
-def targets(
-    axis: Axis, workload: Workload, points: int, low: float | None, high: float | None
-) -> list[float]:
-    """Return the latency targets to solve first: even in ratios, that of the workload among them.
-
-    Raises
-    ------
-    InputError
-        If the range is empty.
-    """
-    now = target_of(workload, axis.field)
-    middle = NO_TARGET_MS[axis.name] if now is None else now
-    start = middle / AROUND if low is None else low
-    end = middle * AROUND if high is None else high
-    if not 0 < start < end < math.inf:
-        raise InputError(
-            f"the range of {axis.name} from {start:g} to {end:g} is empty; let it begin above 0 "
-            "and rise."
-        )
-    ratio = (end / start) ** (1 / (points - 1))
-    found = {round_to(start * ratio**i) for i in range(points)}
-    if now is not None and start <= now <= end:
-        found.add(now)
-    return sorted(found)
 
 
 @dataclass
@@ -166,17 +138,21 @@ class Climb:
 
     axis: Axis
     crew: Crew
-    resolution: float
+    stairs: Staircase
     progress: Progress
     points: dict[float, Point] = field(default_factory=dict)
-    stairs: Staircase = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.stairs = Staircase(halfway(self.resolution), self.crew.ground.gap)
 
     def over(self, limits: Sequence[float]) -> None:
-        """Solve limits, and then those between which the cost falls until each step is found."""
-        self._solve([(limit, None) for limit in limits])
+        """Solve limits that were not solved before."""
+        self._solve([(limit, None) for limit in limits if limit not in self.points])
+
+    def without(self, limits: Sequence[float]) -> None:
+        """Take in limits that are proven to have no fleet."""
+        self.points.update({limit: Point("infeasible") for limit in limits})
+        self.stairs.add([Level(limit, limit, math.inf) for limit in limits])
+
+    def to_the_steps(self) -> None:
+        """Solve between limits wherever the cost falls, until each step is found."""
         while wanted := self.stairs.open():
             self._solve(wanted)
 
@@ -184,7 +160,7 @@ class Climb:
         """Solve limits; the fleet of a tighter level, where given, serves there, too."""
         tasks = [
             Task(
-                ((self.axis.field, limit),),
+                ((self.axis.field, int(limit) if self.axis.whole else limit),),
                 None if tight is None or math.isinf(tight.cost) else tight.cost,
             )
             for limit, tight in wanted
@@ -202,7 +178,7 @@ class Climb:
         levels = []
         for (limit, tight), point in sorted(zip(wanted, answers, strict=True), key=_limit):
             self.points[limit] = self._best(limit, tight, point)
-            levels.append(self._level(limit, self.points[limit]))
+            levels.append(self.level(limit))
         self.stairs.add(levels)
 
     def _best(self, limit: float, tight: Level | None, point: Point) -> Point:
@@ -227,11 +203,13 @@ class Climb:
         bound = min(bound, fleet.cost_usd)
         return known_at(fleet, fleet.cost_usd, bound, self.crew.ground.gap)
 
-    def _level(self, limit: float, point: Point) -> Level:
+    def level(self, limit: float) -> Level:
+        """Return a limit that was solved as a level of the staircase."""
+        point = self.points[limit]
         if point.cost_usd is None:
             return Level(limit, limit, math.inf)
-        since = limit if self.axis.latency else min(limit, self.axis.figure(point) or limit)
-        return Level(limit, since, point.cost_usd)
+        kept = None if self.axis.latency else self.axis.figure(point)
+        return Level(limit, limit if kept is None else min(limit, kept), point.cost_usd)
 
 
 def _limit(solved: tuple[tuple[float, Level | None], Point]) -> float:

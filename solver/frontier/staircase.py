@@ -54,6 +54,12 @@ def in_the_middle(resolution: float) -> Between:
     return between
 
 
+def in_whole_steps(low: float, high: float) -> float | None:
+    """Return the whole number in the middle; a `Between` of counts."""
+    middle = float((low + high) // 2)
+    return middle if low < middle < high else None
+
+
 def round_to(value: float, digits: int = 6) -> float:
     """Round to significant digits, so that limits can be read."""
     return float(f"{value:.{digits}g}")

@@ -19,7 +19,6 @@ from data.accelerators import canonical_accelerator
 from data.catalog import Catalog
 from data.errors import InputError, UnknownNameError
 from data.offers import Offer
-from solver.demand import merged_sla
 from solver.workload import Hardware, PrecisionSpec, Serving, Sla, Workload
 
 Value = float | int | str | bool | None
@@ -142,14 +141,10 @@ def _someone_listens(workload: Workload, target: str) -> None:
         )
 
 
-def target_of(workload: Workload, path: str) -> float | None:
-    """Return the value of a latency target as it is set: ``sla.tpot_ms``, or of one class."""
-    *way, last = path.split(".")
-    if way == ["sla"]:
-        found: float | None = getattr(workload.sla, last)
-        return found
-    spec = next(c for c in workload.classes if path == f"classes.{c.name}.sla.{last}")
-    found = getattr(merged_sla(spec, workload.sla), last)
+def value_of(workload: Workload, path: str) -> float | None:
+    """Return a number of a workload as it is set, by its block and name: ``sla.tpot_ms``."""
+    block, name = path.split(".")
+    found: float | None = getattr(getattr(workload, block), name)
     return found
 
 

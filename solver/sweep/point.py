@@ -7,6 +7,7 @@ solved one after the other, in worker processes or on other machines, with the s
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -197,13 +198,16 @@ def _worst(plan: Plan, figure: str) -> float | None:
 
 
 def quality_loss_pct(fleet: Fleet) -> float:
-    """Return the mean loss of the class that loses most (percent); see `define_quality`."""
+    """Return the mean loss of the class that loses most (percent, rounded up).
+
+    See `solver.formulation.define_quality`.
+    """
     lost = [0.0] * len(fleet.instance.class_names)
     for (w, c), share in fleet.shares.items():
         candidate = fleet.instance.candidates[c]
         part = 1.0 if candidate.role == "aggregated" else 0.5
         lost[w] += float(share) * candidate.loss_pct * part
-    return round(max(lost), DIGITS)
+    return math.ceil(max(lost) * 1e6 - 1e-3) / 1e6
 
 
 def _finite(value: float) -> float | None:
