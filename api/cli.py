@@ -16,6 +16,7 @@ VERBS = {
         "frontier",
         "Find the least cost for each level of a target or limit.",
     ),
+    "sweep": ("api.commands.sweep", "sweep", "Plan again and again with values changed."),
     "estimate": ("api.commands.estimate", "estimate", "Show what one replica does, term by term."),
     "predict": (
         "api.commands.predict",

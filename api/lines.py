@@ -23,6 +23,11 @@ class Lines:
     def __init__(self) -> None:
         self._out = console()
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal."""
+        return self._out.width
+
     def line(self, text: str = "", style: str = "") -> None:
         """Print one line, however long."""
         from rich.text import Text

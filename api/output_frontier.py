@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from api.columns import figures_and_words
 from api.lines import Lines
 from api.output import UNKNOWN, num, usd
 
@@ -42,7 +43,7 @@ def show_frontier(found: Frontier, name: str) -> None:
         least, against = (now[0], "vs now") if now else (points[-1]["cost_per_hour_usd"], "more")
         out.line()
         head = (heading, "cost/h", against, "GPUs", "kW", "TTFT", "TPOT", "fleet")
-        _table(out, head, [_row(p, of, least) for p in points])
+        figures_and_words(out, head, [_row(p, of, least) for p in points])
         out.line()
         out.text(_reading(found, words))
     if found.warnings:
@@ -74,19 +75,6 @@ def _row(point: Entry, of: Entry, least: float) -> tuple[str, ...]:
         UNKNOWN if point["tpot_ms"] is None else num(point["tpot_ms"], 3),
         point["fleet"],
     )
-
-
-def _table(out: Lines, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print figures flush right, and what is bought wrapped under its heading."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-
-    def aligned(cells: tuple[str, ...]) -> str:
-        return "  ".join(f"{c:>{w}}" for c, w in zip(cells, widths[:-1], strict=False)) + "  "
-
-    out.line(aligned(head[:-1]) + head[-1], "dim")
-    for *figures, fleet in rows:
-        first = aligned(tuple(figures))
-        out.text(fleet, indent=" " * len(first), first=first)
 
 
 def level(value: float, of: Entry) -> str:
