@@ -84,3 +84,10 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
         for i, (c, w) in enumerate(zip(cells, widths, strict=True))
     )
     return GAP.join((first, *rest)).rstrip()
+
+
+def warn(out: Lines, warnings: Sequence[str]) -> None:
+    """Print warnings after an empty line, if there are any."""
+    if warnings:
+        out.line()
+        out.rows((("!", f"{text}.") for text in warnings), style="yellow")

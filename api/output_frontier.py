@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from api.columns import figures_and_words
-from api.lines import Lines
+from api.lines import Lines, warn
 from api.output import UNKNOWN, num, usd
 
 if TYPE_CHECKING:
     from solver.frontier.document import Frontier
 
 LABELS = {
-    "tpot_ms": ("TPOT", "TPOT target"),
-    "ttft_ms": ("TTFT", "TTFT target"),
-    "quality_loss_pct": ("loss", "limit on the quality loss"),
-    "power_kw": ("kW", "limit on the rated power"),
-    "providers": ("providers", "limit on the number of providers"),
+    "tpot_ms": ("TPOT ≤", "TPOT target"),
+    "ttft_ms": ("TTFT ≤", "TTFT target"),
+    "quality_loss_pct": ("loss ≤", "limit on the quality loss"),
+    "power_kw": ("power ≤", "limit on the rated power"),
+    "providers": ("providers ≤", "limit on the number of providers"),
 }
 """Name of what the cost is set against → heading of its column, and what it is in a sentence."""
 
@@ -36,6 +36,8 @@ def show_frontier(found: Frontier, name: str) -> None:
     of, points = found.of, found.points
     heading, words = LABELS[of["name"]]
     rates = sum(c["rate_rps"] for c in found.workload["classes"])
+    whose = of["field"].removeprefix("classes.").removesuffix(f".sla.{of['name']}")
+    words = f"{words} of {whose}" if of["field"].startswith("classes.") else words
     out.text(f"{num(rates)} requests/s of {name}: least cost by {words}", style="bold")
     out.text(_verdict(found), style="bold green" if found.complete else "bold yellow")
     if points:
@@ -46,9 +48,7 @@ def show_frontier(found: Frontier, name: str) -> None:
         figures_and_words(out, head, [_row(p, of, least) for p in points])
         out.line()
         out.text(_reading(found, words))
-    if found.warnings:
-        out.line()
-        out.rows((("!", f"{w}.") for w in found.warnings), style="yellow")
+    warn(out, found.warnings)
 
 
 def _verdict(found: Frontier) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from api.columns import figures_and_words
-from api.lines import Lines
+from api.lines import Lines, warn
 from api.output import UNKNOWN, num, usd
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def show_sweep(found: Sweep, name: str) -> None:
         _ranking(out, found)
     else:
         _rows(out, found)
+    warn(out, found.warnings)
 
 
 def _headline(out: Lines, found: Sweep, name: str) -> None:

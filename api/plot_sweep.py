@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MOST_CELLS = 400
 """Cells of a heat map that are written on."""
 
+ENDS = {"low": "C0", "high": "C1"}
+"""Ends of the bars of a tornado, and their colours."""
+
 Entry = Mapping[str, Any]
 
 
@@ -61,10 +64,12 @@ def draw_sweep(path: Path, title: str, document: Entry) -> bytes:
 
 def _tornado(axis: Axes, document: Entry) -> None:
     """Draw a bar from the cost at one end to that at the other, the largest effect on top."""
+    from matplotlib.patches import Patch
+
     base = document["base"]["cost_per_hour_usd"]
     told = [r for r in document["ranking"] if _costs(r) and _larger(r) >= SMALL]
     for height, entry in enumerate(reversed(told)):
-        for end, colour in (("low", "C0"), ("high", "C1")):
+        for end, colour in ENDS.items():
             cost = entry[end]["cost_per_hour_usd"]
             if cost is not None and base is not None:
                 axis.barh(height, cost - base, left=base, color=colour, height=0.7)
@@ -74,10 +79,9 @@ def _tornado(axis: Axes, document: Entry) -> None:
     if base is not None:
         axis.axvline(base, color="black", linewidth=1)
     if told:
-        ends = ((e, told[0][e]["factor"]) for e in ("low", "high"))
-        for (_, factor), colour in zip(ends, ("C0", "C1"), strict=True):
-            axis.bar(0, 0, color=colour, label=f"times {factor:g}")
-        axis.legend(loc="lower right")
+        ends = ((told[0][end]["factor"], colour) for end, colour in ENDS.items())
+        patches = [Patch(color=colour, label=f"times {factor:g}") for factor, colour in ends]
+        axis.legend(handles=patches, loc="upper left", bbox_to_anchor=(1, 1))
     else:
         axis.text(0.5, 0.5, "nothing has an effect", ha="center", transform=axis.transAxes)
 

@@ -27,6 +27,12 @@ OF = ("tpot_ms", "ttft_ms", "quality_loss_pct", "power_kw", "providers")
     help="What the cost is set against.",
 )
 @click.option(
+    "--class",
+    "of_class",
+    metavar="NAME",
+    help="Set the target of this class alone; by default that of all without one of their own.",
+)
+@click.option(
     "--points",
     default=9,
     show_default=True,
@@ -63,6 +69,7 @@ OF = ("tpot_ms", "ttft_ms", "quality_loss_pct", "power_kw", "providers")
 def frontier(
     workload: str,
     of: str,
+    of_class: str | None,
     points: int,
     low: float | None,
     high: float | None,
@@ -106,6 +113,7 @@ def frontier(
             wanted,
             catalog,
             of=of,
+            of_class=of_class,
             points=points,
             low=low,
             high=high,
@@ -118,7 +126,7 @@ def frontier(
             progress=progress,
         )
     text = found.to_json()
-    title = f"{name}: least cost by {of}"
+    title = f"{name}: least cost by {of}" + ("" if of_class is None else f" of {of_class}")
     writing.write(text, table_rows(found), lambda path: draw_frontier(path, title, found.to_dict()))
     if as_json:
         click.echo(text)

@@ -87,6 +87,12 @@ def _field(workload: Workload, w: int, name: str) -> str:
 
 def _unserved(problem: Problem, name: str, fits_nowhere: bool) -> dict[str, Any]:
     """Say why nothing serves a class although no target is in the way."""
+    if _hidden_by_power(problem, name):
+        return {
+            "limit": "hardware.max_power_kw",
+            "value": problem.instance.caps.max_power_kw,
+            "sentence": f"class {name}: the power of what could serve it is not published",
+        }
     if problem.measured is not None:
         return {"limit": "measured", "sentence": f"class {name}: no capacity was measured for it"}
     if problem.workload.serving.disaggregation == "only":
@@ -100,6 +106,16 @@ def _unserved(problem: Problem, name: str, fits_nowhere: bool) -> dict[str, Any]
         return {"limit": "memory", "sentence": sentence}
     sentence = f"class {name}: no accelerator allowed runs the allowed weight and KV formats"
     return {"limit": "precision", "sentence": sentence}
+
+
+def _hidden_by_power(problem: Problem, name: str) -> bool:
+    """Whether a class could be served but for accelerators whose power is not known."""
+    instance = problem.instance
+    if instance.caps.max_power_kw is None:
+        return False
+    free = replace(instance, caps=replace(instance.caps, max_power_kw=None))
+    served = fractional_prices(free).class_usd
+    return bool(np.isfinite(served[instance.class_names.index(name)]))
 
 
 def _per_token(problem: Problem, w: int, miss: Miss) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from data.errors import InputError, UnknownNameError
 from solver.sweep.point import Point
+from solver.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,22 @@ class Axis:
     label: str
     latency: bool = False
     whole: bool = False
+
+    def of_class(self, name: str, workload: Workload) -> Axis:
+        """Return the axis of the target of one class.
+
+        Raises
+        ------
+        InputError
+            If it is no target, or there is no such class.
+        """
+        if not self.latency:
+            raise InputError(
+                f"{self.name} is of the whole fleet; only a latency target may be of one class."
+            )
+        if name not in [c.name for c in workload.classes]:
+            raise UnknownNameError("class", name, [c.name for c in workload.classes], "of_class")
+        return replace(self, field=f"classes.{name}.{self.field}")
 
     def figure(self, point: Point) -> float | None:
         """Return how much of it a fleet takes; None without a fleet."""

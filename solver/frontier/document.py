@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from solver.frontier.axes import Axis
 from solver.frontier.ranges import NO_LIMIT, losses_of
 from solver.sweep.changes import value_of
-from solver.sweep.entries import catalog_entry, fleet_entry, in_one_cell
+from solver.sweep.entries import catalog_entry, fleet_entry, in_one_cell, stale_warnings
 from solver.sweep.point import Ground, Point
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def written(ground: Ground, axis: Axis, climb: Climb, resolution: float) -> Fron
             "resolution": resolution,
         },
         catalog=catalog_entry(ground),
-        warnings=(),
+        warnings=stale_warnings(ground, (climb.points[c.at] for c in stairs.corners())),
         workload=ground.workload.to_dict(),
     )
 

@@ -35,6 +35,7 @@ def frontier(
     catalog: Catalog | None = None,
     *,
     of: str = "tpot_ms",
+    of_class: str | None = None,
     points: int = POINTS,
     low: float | None = None,
     high: float | None = None,
@@ -57,6 +58,9 @@ def frontier(
         Accelerators and offers; the shipped catalogue by default.
     of
         What the cost is set against, of `solver.frontier.axes.AXES`.
+    of_class
+        The class whose target it is; None for that of the workload, which holds for every class
+        without one of its own.
     points
         Levels that are solved first, evenly spread; more are solved where the cost falls.
     low, high
@@ -83,7 +87,7 @@ def frontier(
     """
     if of not in AXES:
         raise UnknownNameError("frontier", of, AXES, "of")
-    axis = AXES[of]
+    axis = AXES[of] if of_class is None else AXES[of].of_class(of_class, workload)
     if isinstance(coefficients, (str, Path)):
         coefficients = load_coefficients(Path(coefficients))
     if isinstance(measured, (str, Path)):

@@ -19,6 +19,7 @@ from data.accelerators import canonical_accelerator
 from data.catalog import Catalog
 from data.errors import InputError, UnknownNameError
 from data.offers import Offer
+from solver.demand import merged_sla
 from solver.workload import Hardware, PrecisionSpec, Serving, Sla, Workload
 
 Value = float | int | str | bool | None
@@ -142,9 +143,13 @@ def _someone_listens(workload: Workload, target: str) -> None:
 
 
 def value_of(workload: Workload, path: str) -> float | None:
-    """Return a number of a workload as it is set, by its block and name: ``sla.tpot_ms``."""
-    block, name = path.split(".")
-    found: float | None = getattr(getattr(workload, block), name)
+    """Return a number of a workload as it is: ``sla.tpot_ms``, or the ``sla`` of one class."""
+    block, _, name = path.rpartition(".")
+    owner: object = getattr(workload, block, None)
+    for spec in workload.classes:
+        if block == f"classes.{spec.name}.sla":
+            owner = merged_sla(spec, workload.sla)
+    found: float | None = getattr(owner, name)
     return found
 
 

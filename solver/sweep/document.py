@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from solver.sweep.changes import Changes
-from solver.sweep.entries import catalog_entry, fleet_entry, in_one_cell
+from solver.sweep.entries import catalog_entry, fleet_entry, in_one_cell, stale_warnings
 from solver.sweep.factors import Factor
 from solver.sweep.point import Ground, Point
 
@@ -43,6 +43,7 @@ class Sweep:
     ranking: tuple[Mapping[str, Any], ...]
     search: Mapping[str, Any]
     catalog: Mapping[str, Any]
+    warnings: tuple[str, ...]
     workload: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,6 +58,7 @@ class Sweep:
             "ranking": [dict(r) for r in self.ranking],
             "search": dict(self.search),
             "catalog": dict(self.catalog),
+            "warnings": list(self.warnings),
             "workload": dict(self.workload),
         }
 
@@ -90,6 +92,7 @@ def written(
         ranking=tuple(ranking),
         search={"points": len(points) + 1, "gap_asked": ground.gap},
         catalog=catalog_entry(ground),
+        warnings=stale_warnings(ground, (base, *points)),
         workload=ground.workload.to_dict(),
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from data.offers import HOURS_PER_MONTH
+from solver.assumptions import stale_prices
 from solver.sweep.point import Ground, Point
 
 
@@ -29,6 +30,7 @@ def fleet_entry(point: Point) -> dict[str, Any]:
         "fleet": fleet_in_words(point),
         "purchases": [{"offer_id": o, "provider": p, "nodes": n} for o, p, n in point.purchases],
         "pools": [dict(pool) for pool in point.pools],
+        "warnings": list(point.warnings),
     }
 
 
@@ -65,6 +67,13 @@ def _kind(pool: Mapping[str, Any]) -> str:
 def in_one_cell(purchases: Sequence[Mapping[str, Any]]) -> str:
     """Return what is bought as one cell of a table: ``2 h100x8;1 l40s``."""
     return ";".join(f"{p['nodes']} {p['offer_id']}" for p in purchases)
+
+
+def stale_warnings(ground: Ground, points: Iterable[Point]) -> tuple[str, ...]:
+    """Return a sentence on which prices of what is bought anywhere are old, if any are."""
+    bought = {name for point in points for name, _, _ in point.purchases}
+    offers = (o for o in ground.catalog.offers if o.offer_id in bought)
+    return tuple(stale_prices(offers, ground.as_of))
 
 
 def catalog_entry(ground: Ground) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from data.catalog import Catalog
 from data.coefficients import CoefficientTable
 from model.predict import Prediction
 from solver.assemble import cost_per_million_output_tokens
+from solver.assumptions import stale_prices
 from solver.engines.result import Termination
 from solver.explain.alternatives import pools_in_short
 from solver.fleet import Fleet, Solved
@@ -92,6 +93,8 @@ class Point:
         (offer id, provider, nodes), dearest first.
     pools
         What runs where, in short.
+    warnings
+        Those of a plan, but of old prices.
     """
 
     status: str
@@ -169,7 +172,7 @@ def _with_fleet(
     plan = plan_with_fleet(problem, solved, fleet, predicted, options, lambda stage: None)
     bought = {fleet.instance.offers[o]: n for o, n in fleet.nodes.items()}
     power_w = fleet_power_w(bought.items(), problem.catalog.accelerators)
-    cost = float(fleet.cost_usd)
+    cost, stale = float(fleet.cost_usd), set(stale_prices(bought, problem.as_of))
     return Point(
         status=plan.status,
         cost_usd=cost,
@@ -189,7 +192,7 @@ def _with_fleet(
             )
         ),
         pools=tuple(pools_in_short(fleet)),
-        warnings=plan.warnings,
+        warnings=tuple(w for w in plan.warnings if w not in stale),
     )
 
 
