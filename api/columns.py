@@ -33,7 +33,7 @@ def figures_and_words(
     out.line(aligned(head[:-1]) + ("" if below else GAP + head[-1]), "dim")
     for *figures, words in rows:
         first = aligned(figures) + GAP
-        if below:
+        if below or not words:
             out.line(first.rstrip())
             out.text(words, indent="    ", style="dim")
         else:

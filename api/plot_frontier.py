@@ -52,8 +52,8 @@ def _draw(axis: Axes, document: Entry) -> None:
     if not points:
         axis.text(0.5, 0.5, "no fleet keeps any level", ha="center", transform=axis.transAxes)
         return
-    end = points[-1]["holds_until"]
     levels = [p["value"] for p in points]
+    end = points[-1]["holds_until"] or _beyond(levels, whole=of["name"] == "providers")
     costs = [p["cost_per_hour_usd"] for p in points]
     axis.step([*levels, end], [*costs, costs[-1]], where="post", color="C0")
     axis.plot(levels, costs, "o", color="C0", markersize=4)
@@ -78,6 +78,11 @@ def _draw(axis: Axes, document: Entry) -> None:
         _logarithmic(axis)
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3, which="both", linewidth=0.5)
+
+
+def _beyond(levels: Sequence[float], *, whole: bool) -> float:
+    """Return how far to draw a cost that holds for every looser level."""
+    return levels[-1] + 1 if whole else levels[-1] + 0.1 * (levels[-1] - levels[0] or levels[-1])
 
 
 def _logarithmic(axis: Axes) -> None:

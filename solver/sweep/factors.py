@@ -1,4 +1,4 @@
-"""What a sweep varies: a name and its values, and whether a change makes things easier."""
+"""What a sweep varies: names and values, as they are written on a command line."""
 
 from __future__ import annotations
 
@@ -7,16 +7,11 @@ from dataclasses import dataclass
 
 from data.errors import InputError
 from solver.sweep.changes import (
-    LOADS,
-    PRICE,
     TARGETS,
-    Changes,
     Value,
     field_of,
     is_factor,
-    value_of,
 )
-from solver.workload import Workload
 
 MOST_VALUES = 10_000
 """Most values of one factor."""
@@ -118,26 +113,3 @@ def _distinct(text: str, values: Sequence[Value]) -> tuple[Value, ...]:
     if len(set(values)) < len(values):
         raise InputError(f"--vary {text!r}: a value comes twice; give each once.")
     return tuple(values)
-
-
-def is_easier(workload: Workload, changes: Changes) -> bool:
-    """Whether a fleet that serves a workload serves it with the changes, too, prices apart.
-
-    Fewer requests and looser targets: what is known to be easier without solving anything.
-    """
-    return all(_is_easier(workload, name, value) for name, value in changes)
-
-
-def _is_easier(workload: Workload, name: str, value: Value) -> bool:
-    if name.startswith(PRICE):
-        return True
-    if not isinstance(value, float):
-        return False
-    if name in LOADS:
-        return name == "rate" and value <= 1
-    if name in TARGETS:
-        return value >= 1
-    if name in {f"sla.{target}" for target in TARGETS.values()}:
-        now = value_of(workload, name)
-        return now is not None and value >= now
-    return False

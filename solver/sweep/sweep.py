@@ -15,7 +15,8 @@ from data.errors import InputError
 from solver.measured import MeasuredCapacity, load_measured
 from solver.sweep.changes import PRICE, TARGETS, Changes, changed_catalog, changed_workload
 from solver.sweep.document import Sweep, written
-from solver.sweep.factors import Factor, is_easier
+from solver.sweep.easier import still_serves
+from solver.sweep.factors import Factor
 from solver.sweep.point import Ground, Point, Task, known_at
 from solver.sweep.workers import Crew
 from solver.workload import Workload
@@ -197,9 +198,10 @@ class _Around:
 
     def task(self, changes: Changes) -> Task:
         """Return the task of some changes, with the cost of today's fleet where it serves there."""
-        if self.base.cost_usd is None or not is_easier(self.ground.workload, changes):
+        if not still_serves(self.ground.workload, self.base, changes):
             return Task(changes)
         catalog = changed_catalog(self.ground.catalog, changes)
         offers = {o.offer_id: o for o in catalog.offers}
-        cost = sum(offers[name].hourly_usd_at(n) * n for name, _, n in self.base.purchases)
-        return Task(changes, float(cost))
+        cost = float(sum(offers[i].hourly_usd_at(n) * n for i, _, n in self.base.purchases))
+        budget = changed_workload(self.ground.workload, changes).hardware.max_cost_per_hour_usd
+        return Task(changes, cost if budget is None or cost <= budget else None)

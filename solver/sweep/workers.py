@@ -73,16 +73,21 @@ class Crew:
                 break
             begin = time.perf_counter()
             found.append(solve_task(self.ground, task))
-            self._spent_s += time.perf_counter() - begin
+            if self.solved:
+                self._spent_s += time.perf_counter() - begin
             self.solved += 1
             done(1)
         return found
 
     def _pays(self, left: int) -> bool:
-        """Whether so many tasks are better solved by processes, by the time that others took."""
-        if self.jobs == 1 or self._pool is not None or not self.solved:
+        """Whether so many tasks are better solved by processes, by the time that others took.
+
+        The first one does not count: it loads what it needs.
+        """
+        if self.jobs == 1 or self._pool is not None or self.solved < 2:
             return self._pool is not None
-        return left * self._spent_s / self.solved * (1 - 1 / self.jobs) > START_S
+        each_s = self._spent_s / (self.solved - 1)
+        return left * each_s * (1 - 1 / self.jobs) > START_S
 
     def _together(self, tasks: Sequence[Task], done: Done) -> Iterator[Point]:
         if self._pool is None:
