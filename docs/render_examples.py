@@ -1,4 +1,4 @@
-"""Writes examples.md, and what other pages show of ``minfleet``'s output.
+"""Writes examples.md, and what README.md and other pages show of ``minfleet``'s output.
 
 ``make examples`` runs it. Each command is run as a user would run it, from the project's folder.
 """
@@ -39,6 +39,18 @@ AIMS = {"cost": "cost", "gpus": "accelerators", "energy": "energy", "carbon": "c
 BUDGET = "minfleet plan examples/chat-70b.yaml --budget 50"
 
 BATCH = "minfleet plan examples/batch-summaries-8b.yaml"
+QUOTES = "--offers examples/compare/quotes.csv"
+
+FRONTIERS = {
+    "tpot": "minfleet frontier examples/chat-70b.yaml --of tpot_ms --plot docs/frontier-tpot.svg",
+    "power": f"minfleet frontier examples/chat-70b.yaml --of power_kw {QUOTES}",
+    "providers": f"minfleet frontier examples/chat-70b.yaml --of providers {QUOTES}",
+    "sweep": f"minfleet sweep examples/chat-70b.yaml {QUOTES} \\\n"
+    "    --vary rate=0.5:2:4 --vary price:h200_sxm=0.8,1",
+    "sensitivity": f"minfleet sweep examples/chat-70b.yaml {QUOTES} \\\n"
+    "    --sensitivity --plot docs/sensitivity.svg",
+}
+"""Part of frontiers.md → the command whose output it shows."""
 
 
 def commands() -> list[str]:
@@ -56,7 +68,7 @@ def printed(command: str) -> str:
     RuntimeError
         If it ends with another status than 0 (planned) or 1 (proven infeasible).
     """
-    program, *arguments = shlex.split(command)
+    program, *arguments = shlex.split(command.replace("\\\n", ""))
     ended = subprocess.run(
         [Path(sys.executable).parent / program, *arguments],
         cwd=ROOT,
@@ -116,6 +128,7 @@ def write() -> None:
     rewrite(HERE / "comparison.md", {"example": console(COMPARE)})
     parts = {"aims": aims(), "budget": console(BUDGET), "batch": console(BATCH)}
     rewrite(HERE / "objectives.md", parts)
+    rewrite(HERE / "frontiers.md", {name: console(c) for name, c in FRONTIERS.items()})
 
 
 if __name__ == "__main__":

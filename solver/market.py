@@ -164,6 +164,7 @@ def open_market(
     spot_apart: bool = False,
     committed_apart: bool = False,
     no_worse: Replaces = lambda better, worse: True,
+    providers_apart: bool = False,
 ) -> Market:
     """Return the market of `offers` without those that another makes pointless.
 
@@ -184,6 +185,9 @@ def open_market(
         paid by the hour, nor a shorter commitment.
     no_worse
         What a better offer must be besides cheaper, where something else than cost counts too.
+    providers_apart
+        Whether the number of providers is limited: then none replaces an offer of another one,
+        which may come with what else is bought there.
 
     Notes
     -----
@@ -206,6 +210,7 @@ def open_market(
         fixed = better.offer_id not in movable and worse.offer_id not in movable
         apart = spot_apart and better.interruptible and not worse.interruptible
         apart |= committed_apart and _binds_longer(better, worse)
+        apart |= providers_apart and better.provider != worse.provider
         return fixed and not apart and no_worse(better, worse) and _replaces(better, worse)
 
     general = _undominated(offers, replaces)

@@ -130,6 +130,7 @@ def build_problem(
         spot_apart=guarded,
         committed_apart=workload.demand is not None,
         no_worse=lambda better, worse: all(o.no_worse(better, worse) for o in order),
+        providers_apart=workload.hardware.max_providers is not None,
     )
     demands = demands_of(workload) if measured is None else ()
     opened = time.perf_counter()
@@ -150,6 +151,8 @@ def build_problem(
         caps=Caps(
             max_gpus=hardware.max_gpus,
             max_cost_per_hour_usd=hardware.max_cost_per_hour_usd,
+            max_power_kw=hardware.max_power_kw,
+            max_providers=hardware.max_providers,
             spare_replicas=hardware.spare_replicas,
             max_spot_share=hardware.max_spot_share,
             spot_headroom=hardware.spot_headroom,

@@ -20,6 +20,9 @@ b_c·λ_w/μ_wc; the bracket is κ_c·n_c + Σ_w (b_c·λ_w/μ_wc − π_w)·x_w
 the capacity row it is at least (1 − γ_c)·(κ_c·n_c + Σ_w b_c·(λ_w/μ_wc)·x_wc) ≥ κ_c·n_c·(1 − γ_c):
 the same rule drops c.
 
+Limits on the fleet (accelerators, power, providers, …) only take fleets away, and U is the cost of
+one that keeps them, so the bound holds under any of them.
+
 Offers of limited stock A_o may be priced up by any σ_o ≥ 0 (Lagrange multipliers of m_o ≤ A_o):
 Σ_o p_o·m_o ≥ Σ_o (p_o + σ_o)·m_o − Σ_o σ_o·A_o, so the bound holds with κ_c at the raised prices,
 less Σ_o σ_o·A_o. Good multipliers are the duals of a small linear relaxation.

@@ -51,6 +51,7 @@ class LeftOut(Document):
         "does_not_fit",
         "unsupported",
         "filtered",
+        "power_unknown",
         "not_on_sale",
         "excluded",
         "no_offer",
@@ -58,7 +59,8 @@ class LeftOut(Document):
     ]
     """`dearer`, `outdone` (the same, where the plan makes something else than cost smallest),
     `misses_target`, `does_not_fit`, `unsupported` (no allowed format runs), `filtered` (by
-    provider, region or pricing), `not_on_sale` (on the day of the plan), `excluded` (by
+    provider, region or pricing), `power_unknown` (not published, while
+    `hardware.max_power_kw` is set), `not_on_sale` (on the day of the plan), `excluded` (by
     `hardware.accelerators`), `no_offer`, or `not_in_plan` (there is no plan)."""
     sentence: str
     """The reason in words."""

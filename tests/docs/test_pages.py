@@ -23,6 +23,7 @@ PAGES = [
     "docs/deploy.md",
     "docs/examples.md",
     "docs/formulation.md",
+    "docs/frontiers.md",
     "docs/measurements.md",
     "docs/objectives.md",
     "docs/operations.md",
