@@ -38,6 +38,11 @@ AIMS = {"cost": "cost", "gpus": "accelerators", "energy": "energy", "carbon": "c
 
 BUDGET = "minfleet plan examples/chat-70b.yaml --budget 50"
 
+DAY = (
+    "minfleet plan examples/day-and-commitments.yaml \\\n"
+    "    --offers examples/compare/quotes.csv"
+)
+
 BATCH = "minfleet plan examples/batch-summaries-8b.yaml"
 QUOTES = "--offers examples/compare/quotes.csv"
 
@@ -128,6 +133,7 @@ def write() -> None:
     rewrite(HERE / "comparison.md", {"example": console(COMPARE)})
     parts = {"aims": aims(), "budget": console(BUDGET), "batch": console(BATCH)}
     rewrite(HERE / "objectives.md", parts)
+    rewrite(HERE / "demand.md", {"day": console(DAY)})
     rewrite(HERE / "frontiers.md", {name: console(c) for name, c in FRONTIERS.items()})
 
 

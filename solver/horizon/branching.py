@@ -242,24 +242,41 @@ class Branching:
         commitments known until these stay the best, and then for one node more and one less of
         each, as long as that is cheaper.
         """
-        self._bound(low, high, self._worth(low, high), np.inf)
+        answers = self._bound(low, high, self._worth(low, high), np.inf)[1]
+        used = {
+            k: max(
+                a.committed.get(k[0], 0) if a is not None and self._is_in(k, t) else 0
+                for t, a in enumerate(answers)
+            )
+            for k in low
+        }
         tried: list[Nodes] = []
-        chosen = low
-        while chosen not in tried and self._left_s() > 0:
-            self._bound(chosen, chosen, {}, np.inf)
-            tried.append(chosen)
-            chosen = best_known(self._commitments, self._pool, low, high, [*tried, high])[1]
-            if chosen in tried:
-                chosen = next(
-                    (n for n in self._beside(chosen, low, high) if n not in tried), chosen
-                )
+        waiting = [low, self._allowed(used, low, high)]
+        while waiting and self._left_s() > 0:
+            chosen = waiting.pop(0)
+            if chosen not in tried:
+                self._bound(chosen, chosen, {}, np.inf)
+                tried.append(chosen)
+            if not waiting:
+                best = best_known(self._commitments, self._pool, low, high, [*tried, high])[1]
+                around = [best, *self._beside(best, low, high)]
+                waiting = [n for n in around if n not in tried][:1]
         return best_known(self._commitments, self._pool, low, high, [*tried, high])
 
+    def _allowed(self, nodes: Nodes, low: Nodes, high: Nodes) -> Nodes:
+        """Return commitments moved into a box, and up to the minimum that is sold."""
+        least = {k: self._commitments.offers[k[0]].min_nodes for k in nodes}
+        sold = {k: n if n == 0 else max(n, least[k]) for k, n in nodes.items()}
+        found = {k: min(max(n, low[k]), high[k]) for k, n in sold.items()}
+        return found if self._commitments.may_be(found) else low
+
     def _beside(self, nodes: Nodes, low: Nodes, high: Nodes) -> Iterator[Nodes]:
-        """Yield the commitments with one node more or less, those that fleets use first."""
+        """Yield the commitments next to some: one offer's nodes more or less by one step."""
         for k in sorted(nodes, key=lambda k: -nodes[k]):
-            for n in (nodes[k] - 1, nodes[k] + 1):
-                if low[k] <= n <= high[k]:
+            least = self._commitments.offers[k[0]].min_nodes
+            down = nodes[k] - 1 if nodes[k] - 1 >= least else 0
+            for n in (down, max(nodes[k] + 1, least)):
+                if n != nodes[k] and low[k] <= n <= high[k]:
                     other = {**nodes, k: n}
                     if self._commitments.may_be(other):
                         yield other

@@ -26,9 +26,8 @@ FIRST_SHARE = 0.25
 """Share of the time left that the search among promising candidates may take."""
 
 
-AS_ONE = 300
-"""Candidates, summed over the periods, up to which these are solved as one program."""
-
+AS_ONE = 4
+"""Periods up to which these are solved as one program."""
 
 FEW = 150
 """Candidates of a period up to which its program is compiled once and solved whole."""
@@ -90,7 +89,7 @@ class _Search:
         if known - found.bound_usd <= self.gap * known or left_s() <= 0:
             return found
         rest = self.within_reach(known)
-        if sum(len(i.candidates) for i in rest) <= AS_ONE:
+        if len(rest) <= AS_ONE:
             return self._as_one(found, rest, left_s)
         offers = _committed_in(self.charged)
         commitments = Commitments.of(self.instance.offers, self.times, offers)
@@ -271,10 +270,9 @@ def _part_of(left_s: Callable[[], float], share: float) -> Callable[[], float]:
 
 
 def _closed(result: EngineResult, gap: float) -> EngineResult:
-    """Say that the gap is closed where it is."""
-    if result.objective is not None and result.gap <= gap:
-        return replace(result, termination=Termination.GAP_CLOSED)
-    return result
+    """Say whether the gap to the bound is closed: an engine means that of its own program."""
+    closed = result.objective is not None and result.gap <= gap
+    return replace(result, termination=Termination.GAP_CLOSED if closed else Termination.LIMIT)
 
 
 def _promising(instance: Instance, alike: Sequence[Instance]) -> list[Instance] | None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from small_instances import candidate, instance, offer
 
 from data.price_steps import PriceStep
+from solver.engines.result import Termination
 from solver.horizon.fleets import cheapest_over_time
 from solver.horizon.periods import Period, Start, block_of, block_share
 from solver.price_tiers import tiers_of
@@ -34,6 +35,8 @@ def solve(case, periods, **options):
         if answer.fleets:
             assert float(answer.cost_usd) == pytest.approx(answer.result.objective, abs=1e-6)
             assert answer.result.bound <= answer.result.objective + 1e-6
+            assert answer.result.termination is Termination.GAP_CLOSED
+            assert answer.result.gap <= 1e-6
     costs = [None if a.result.objective is None else a.result.objective for a in found]
     assert costs[0] == pytest.approx(costs[1], abs=1e-6)
     return found[0]
