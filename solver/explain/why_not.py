@@ -56,7 +56,9 @@ def why_not(
                 "power_unknown", "its power is not published, and hardware.max_power_kw is set"
             )
         elif name in costs:
-            entry |= _dearer(costs[name], fleet)
+            caps = problem.instance.caps
+            limited = caps.max_gpus is not None or caps.max_power_kw is not None
+            entry |= _dearer(costs[name], fleet, limited=limited)
         else:
             entry |= cannot_serve(problem.search.reasons.get(name, []))
         lines.append(entry)
@@ -72,7 +74,16 @@ def _line(reason: str, sentence: str) -> dict[str, Any]:
     return {"reason": reason, "sentence": sentence}
 
 
-def _dearer(costs: tuple[float | None, float], fleet: Fleet | None) -> dict[str, Any]:
+def _dearer(
+    costs: tuple[float | None, float], fleet: Fleet | None, *, limited: bool
+) -> dict[str, Any]:
+    """Say what an accelerator alone would cost.
+
+    Parameters
+    ----------
+    limited
+        Whether the size of the fleet is limited, which may be what it exceeds alone.
+    """
     alone, bound = costs
     plan = None if fleet is None else float(fleet.cost_usd)
     if plan is None:
@@ -80,7 +91,9 @@ def _dearer(costs: tuple[float | None, float], fleet: Fleet | None) -> dict[str,
     figure = alone if alone is not None else bound
     more = figure - plan
     if alone is None and more <= 0:
-        entry = _line("dearer", "serves every class, but only in a dearer mix of configurations")
+        beyond = " or beyond the limits of the fleet" if limited else ""
+        mix = f"serves every class, but only in a dearer mix of configurations{beyond}"
+        entry = _line("dearer", mix)
         return entry | {"cost_at_least_usd_per_hour": round(bound, 4)}
     percent = f"{more / plan:+.0%}"
     word = "alone would cost at least" if alone is None else "in one configuration would cost"
