@@ -48,7 +48,7 @@ QUOTES = "--offers examples/compare/quotes.csv"
 
 FRONTIERS = {
     "tpot": "minfleet frontier examples/chat-70b.yaml --of tpot_ms --plot docs/frontier-tpot.svg",
-    "power": f"minfleet frontier examples/chat-70b.yaml --of power_kw {QUOTES}",
+    "power": "minfleet frontier examples/power-capped-8b.yaml --of power_kw",
     "providers": f"minfleet frontier examples/chat-70b.yaml --of providers {QUOTES}",
     "sweep": f"minfleet sweep examples/chat-70b.yaml {QUOTES} \\\n"
     "    --vary rate=0.5:2:4 --vary price:h200_sxm=0.8,1",

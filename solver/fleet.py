@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from solver.engines.result import EngineResult, Improved, Termination
 from solver.hosting import HostKey
 from solver.instance import Instance
-from solver.multipliers import stock_multipliers
+from solver.multipliers import Multipliers, multipliers_of
 from solver.objective import Objective
 from solver.packing import Placement, place
 from solver.price_tiers import best_tiers
@@ -86,8 +86,9 @@ class Solved:
         Undominated candidates that were rated, and those of them in the program.
     seconds
         Wall time by stage.
-    stock_usd
-        Lagrange multipliers of stock limits by offer; see `solver.multipliers`.
+    stock_usd, power_usd_per_w
+        Lagrange multipliers of stock limits by offer, and of the limit on power; see
+        `solver.multipliers`.
     then
         The program that decided between fleets equal by the first objective; see `solver.in_order`.
     """
@@ -99,6 +100,7 @@ class Solved:
     screened_to: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     stock_usd: Mapping[str, float] = field(default_factory=dict)
+    power_usd_per_w: float = 0.0
     then: Solved | None = None
 
 
@@ -155,7 +157,7 @@ def cheapest_fleet(
         return _solved(last, max(last.result.bound, prices.bound_usd), seconds, gap)
     few = promising(instance, prices)
     program = compile_program(few)
-    multipliers = stock_multipliers(few, program)
+    multipliers = multipliers_of(few, program)
     first_gap = max(gap, QUICK_GAP if quick else FIRST_GAP)
     few_improved = _first(improved, prices.bound_usd)
     first = _attempt(
@@ -319,7 +321,7 @@ def _solved(
     bound: float,
     seconds: dict[str, float],
     gap: float = 0.0,
-    multipliers: Mapping[int, float] | None = None,
+    multipliers: Multipliers | None = None,
 ) -> Solved:
     """Read the fleet of an attempt; it is proven if `bound` closes the gap."""
     result = replace(best.result, bound=bound)
@@ -331,8 +333,10 @@ def _solved(
         fleet = read_fleet(best.instance, best.program, result)
         seconds["shares"] = time.perf_counter() - begin
     count = len(best.instance.candidates)
-    raised = {best.instance.offers[o].offer_id: usd for o, usd in (multipliers or {}).items()}
-    return Solved(fleet, result, best.program, count, count, seconds, raised)
+    found = multipliers or Multipliers()
+    raised = {best.instance.offers[o].offer_id: usd for o, usd in found.stock_usd.items()}
+    power = found.power_usd_per_w
+    return Solved(fleet, result, best.program, count, count, seconds, raised, power)
 
 
 def read_fleet(instance: Instance, program: Program, result: EngineResult) -> Fleet:

@@ -25,24 +25,30 @@ one that keeps them, so the bound holds under any of them.
 
 Offers of limited stock A_o may be priced up by any σ_o ≥ 0 (Lagrange multipliers of m_o ≤ A_o):
 Σ_o p_o·m_o ≥ Σ_o (p_o + σ_o)·m_o − Σ_o σ_o·A_o, so the bound holds with κ_c at the raised prices,
-less Σ_o σ_o·A_o. Good multipliers are the duals of a small linear relaxation.
+less Σ_o σ_o·A_o. A limit on power, Σ_o W_o·m_o ≤ P, adds π·W_o to each price and takes π·P off, for
+any π ≥ 0. Good multipliers are the duals of a small linear relaxation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from solver.instance import Ceilings, Instance
+from solver.multipliers import Multipliers
+from solver.power import WATTS_PER_KW
 
 Floats = NDArray[np.float64]
 
 NEAR = 0.1
 """Candidates within this share of the cheapest for some class make up the first fleet."""
 
+
+PER_WATT = (0.3, 1.0, 3.0, 10.0)
+"""Prices of power that a first fleet is looked for at: what the cheapest fleet would cost for each
+watt of the limit, times these."""
 
 NEGLIGIBLE_SHARE = 1e-9
 """Shares are settled on a grid of this width; smaller ones cannot be planned."""
@@ -62,33 +68,33 @@ class Prices:
         π_w: least cost of class w (inf if nothing serves it), shape (classes,).
     allowance_usd
         The part of π_w that candidate c is measured against, shape (classes, candidates).
-    stock_usd
-        Σ_o σ_o·A_o.
+    limits_usd
+        Σ_o σ_o·A_o + π·P.
     """
 
     replica_usd: Floats
     share_usd: Floats
     class_usd: Floats
     allowance_usd: Floats
-    stock_usd: float
+    limits_usd: float
 
     @property
     def bound_usd(self) -> float:
         """Lower bound on the cost of any fleet (USD/h)."""
-        return float(self.class_usd.sum()) - self.stock_usd
+        return float(self.class_usd.sum()) - self.limits_usd
 
 
-def fractional_prices(instance: Instance, multipliers: Mapping[int, float] | None = None) -> Prices:
+def fractional_prices(instance: Instance, multipliers: Multipliers | None = None) -> Prices:
     """Return the fractional prices of an instance.
 
     Parameters
     ----------
     multipliers
-        σ_o ≥ 0 of offers (by position) with limited stock.
+        Of limited stock and power; none by default.
     """
-    raised = multipliers or {}
+    raised = multipliers or Multipliers()
     price = [
-        (instance.node_weight(i) + raised.get(i, 0.0)) * instance.room_factor(i)
+        (instance.node_weight(i) + raised.added_usd(instance, i)) * instance.room_factor(i)
         for i in range(len(instance.offers))
     ]
     codes, firsts = np.unique(instance.host_codes, return_index=True)
@@ -110,8 +116,7 @@ def fractional_prices(instance: Instance, multipliers: Mapping[int, float] | Non
         share = share + instance.busy_weights(instance.objective) * _loads(instance)
     share = np.where(np.isnan(share), np.inf, share)
     classes, allowance = _class_prices(instance, share)
-    stock = sum(s * (instance.offers[i].stock or 0) for i, s in raised.items())
-    return Prices(replica, share, classes, allowance, stock)
+    return Prices(replica, share, classes, allowance, raised.allowed_usd(instance))
 
 
 def _loads(instance: Instance) -> Floats:
@@ -159,9 +164,15 @@ def _class_prices(instance: Instance, share: Floats) -> tuple[Floats, Floats]:
 def promising(instance: Instance, prices: Prices, within: float = NEAR) -> Instance:
     """Return the instance with only candidates that are nearly the cheapest for some class.
 
-    A quick first fleet comes from these.
+    A quick first fleet comes from these. Where power is limited, those that are nearly the cheapest
+    with power at a price are among them, at each price of `PER_WATT`.
     """
     near = nearly_cheapest(prices, within)
+    if instance.caps.max_power_kw is not None:
+        each_usd = prices.bound_usd / (WATTS_PER_KW * instance.caps.max_power_kw)
+        for share in PER_WATT:
+            priced = fractional_prices(instance, Multipliers(power_usd_per_w=share * each_usd))
+            near = near | nearly_cheapest(priced, within)
     kept = np.asarray(near.any(axis=0))
     return instance.keep(kept).rated(near[:, kept].T)
 
@@ -183,7 +194,7 @@ def _uses(prices: Prices) -> Floats:
 def within_reach(
     instance: Instance,
     known_usd: float,
-    multipliers: Mapping[int, float] | None = None,
+    multipliers: Multipliers | None = None,
 ) -> tuple[Instance, Prices]:
     """Return what of an instance a fleet of at most `known_usd` can use, and its prices.
 

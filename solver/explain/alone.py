@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solver.instance import Instance
+from solver.power import WATTS_PER_KW
 from solver.screening import fractional_prices
 
 Floats = NDArray[np.float64]
@@ -63,6 +64,18 @@ def _least_shares(instance: Instance, share_usd: Floats, members: NDArray[np.int
     return np.asarray(np.minimum(aggregated, first + second))
 
 
+def _most_nodes(instance: Instance, o: int) -> float:
+    """Return how many nodes of one offer the stock and the limits on the fleet allow."""
+    offer, caps = instance.offers[o], instance.caps
+    most = [np.inf if offer.stock is None else offer.stock]
+    if caps.max_gpus is not None:
+        most.append(caps.max_gpus // offer.gpus_per_node)
+    power_w = instance.node_power_w(o)
+    if caps.max_power_kw is not None and power_w is not None:
+        most.append(WATTS_PER_KW * caps.max_power_kw * (1 + 1e-9) // power_w)
+    return min(most)
+
+
 def _costs_of_one(instance: Instance) -> Floats:
     """Return the cost of serving everything on one aggregated candidate and one offer.
 
@@ -80,8 +93,7 @@ def _costs_of_one(instance: Instance) -> Floats:
             offer = instance.offers[o]
             per_node = offer.gpus_per_node // key.group_size
             nodes = np.maximum(np.ceil(replicas[members] * key.groups / per_node), offer.min_nodes)
-            most = np.inf if offer.stock is None else offer.stock
-            enough = np.isfinite(nodes) & (nodes <= most)
+            enough = np.isfinite(nodes) & (nodes <= _most_nodes(instance, o))
             objective = instance.objective
             busy = objective.busy(offer) * key.group_size * key.groups
             cost = np.full(len(members), np.inf)

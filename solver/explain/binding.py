@@ -10,6 +10,7 @@ from solver.engines.result import Termination
 from solver.explain.effort import Effort
 from solver.fleet import Fleet, Solved, cheapest_fleet
 from solver.instance import Instance
+from solver.multipliers import Multipliers
 from solver.problem import Problem, build_problem
 from solver.screening import fractional_prices
 from solver.workload import Workload
@@ -110,13 +111,15 @@ def _solve(instance: Instance, cost: float, gap: float, effort: Effort) -> _Rela
 
 
 def _fractional_usd(instance: Instance, solved: Solved) -> float:
-    """Return the cost in fractional replicas and nodes, stock priced as in the plan."""
+    """Return the cost in fractional replicas and nodes, stock and power priced as in the plan."""
     raised = {
         i: solved.stock_usd[o.offer_id]
         for i, o in enumerate(instance.offers)
         if o.stock is not None and o.offer_id in solved.stock_usd
     }
-    return fractional_prices(instance, raised).bound_usd
+    powered = instance.caps.max_power_kw is not None
+    power = solved.power_usd_per_w if powered else 0.0
+    return fractional_prices(instance, Multipliers(raised, power)).bound_usd
 
 
 def relaxations(problem: Problem, fleet: Fleet) -> Iterator[Relaxation]:

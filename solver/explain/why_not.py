@@ -57,7 +57,10 @@ def why_not(
                 "power_unknown", "its power is not published, and hardware.max_power_kw is set"
             )
         elif name in costs:
-            entry |= _dearer(costs[name], fleet, problem.instance.objective)
+            caps = problem.instance.caps
+            limited = caps.max_gpus is not None or caps.max_power_kw is not None
+            objective = problem.instance.objective
+            entry |= _dearer(costs[name], fleet, objective, limited=limited)
         else:
             entry |= cannot_serve(problem.search.reasons.get(name, []))
         lines.append(entry)
@@ -74,8 +77,19 @@ def _line(reason: str, sentence: str) -> dict[str, Any]:
 
 
 def _dearer(
-    costs: tuple[float | None, float], fleet: Fleet | None, objective: Objective
+    costs: tuple[float | None, float],
+    fleet: Fleet | None,
+    objective: Objective,
+    *,
+    limited: bool,
 ) -> dict[str, Any]:
+    """Say what an accelerator alone would cost.
+
+    Parameters
+    ----------
+    limited
+        Whether the size of the fleet is limited, which may be what it exceeds alone.
+    """
     alone, bound = costs
     plan = None if fleet is None else fleet.value(objective)
     if plan is None:
@@ -85,7 +99,9 @@ def _dearer(
     if objective.name != "cost":
         return _line("outdone", _outdone(alone, figure, plan, objective))
     if alone is None and more <= 0:
-        entry = _line("dearer", "serves every class, but only in a dearer mix of configurations")
+        beyond = " or beyond the limits of the fleet" if limited else ""
+        mix = f"serves every class, but only in a dearer mix of configurations{beyond}"
+        entry = _line("dearer", mix)
         return entry | {"cost_at_least_usd_per_hour": round(bound, 4)}
     percent = f"{more / plan:+.0%}"
     word = "alone would cost at least" if alone is None else "in one configuration would cost"

@@ -17,7 +17,7 @@ def settled(lines: list[str]) -> list[str]:
     return " ".join(lines).partition(" ! ")[0].split()
 
 
-@pytest.mark.parametrize("name", ["power", "providers", "sweep"])
+@pytest.mark.parametrize("name", ["providers", "sweep"])
 def test_the_example_is_what_is_printed_now(page, script, root, monkeypatch, name):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(root)

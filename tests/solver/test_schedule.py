@@ -217,7 +217,7 @@ def test_what_does_not_go_with_demand(more):
         "classes": [{"name": "chat", "rate_rps": 5}],
         "demand": {"hourly": BASE_AND_PEAK},
     }
-    with pytest.raises(WorkloadError, match="demand|objective"):
+    with pytest.raises(WorkloadError, match=r"demand|objective"):
         Workload.parse({**content, **more})
 
 

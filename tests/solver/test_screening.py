@@ -14,7 +14,7 @@ from small_instances import candidate, instance, instances, offer
 from solver.engines.highs import solve_highs
 from solver.fleet import cheapest_fleet
 from solver.instance import Instance
-from solver.multipliers import stock_multipliers
+from solver.multipliers import Multipliers, multipliers_of
 from solver.program import compile_program
 from solver.screening import fractional_prices, promising, screened
 
@@ -91,10 +91,25 @@ def test_stock_raises_the_bound():
     offers = [offer(price=1, stock=4), offer(price=3, name="dear")]
     case = instance((10,), [candidate(1)], offers)
     assert fractional_prices(case).bound_usd == pytest.approx(10)
-    sigma = stock_multipliers(case, compile_program(case))
-    assert sigma == pytest.approx({0: 2.0})
-    assert fractional_prices(case, sigma).bound_usd == pytest.approx(22)
+    found = multipliers_of(case, compile_program(case))
+    assert found.stock_usd == pytest.approx({0: 2.0})
+    assert fractional_prices(case, found).bound_usd == pytest.approx(22)
     assert least(case) == pytest.approx(22)
+
+
+def test_power_raises_the_bound():
+    """10 replicas within 1.2 kW: x of 300 W at $1 and 10 − x of 75 W at $3, so x ≤ 2: 2 + 8·3.
+
+    A watt less takes 1/225 of a replica from one to the other, for $2.
+    """
+    offers = [offer("a", price=1), offer("c", price=3)]
+    choices = [candidate(1), candidate(1, accelerator="c")]
+    case = instance((10,), choices, offers, max_power_kw=1.2)
+    assert fractional_prices(case).bound_usd == pytest.approx(10)
+    found = multipliers_of(case, compile_program(case))
+    assert found.power_usd_per_w == pytest.approx(2 / 225)
+    assert fractional_prices(case, found).bound_usd == pytest.approx(26)
+    assert least(case) == pytest.approx(26)
 
 
 @quietly
@@ -103,8 +118,11 @@ def test_any_multipliers_bound_the_optimum(case, data):
     optimum = least(case)
     limited = [i for i, o in enumerate(case.offers) if o.stock is not None]
     sigma = {i: data.draw(st.floats(0, 5), label=f"multiplier {i}") for i in limited}
+    powered = case.caps.max_power_kw is not None
+    per_watt = data.draw(st.floats(0, 0.05), label="multiplier of power") if powered else 0.0
     if optimum is not None:
-        assert fractional_prices(case, sigma).bound_usd <= optimum + 1e-6
+        found = fractional_prices(case, Multipliers(sigma, per_watt))
+        assert found.bound_usd <= optimum + 1e-6
 
 
 @quietly
