@@ -42,11 +42,11 @@ class Progress(Document):
 
 
 class JobDocument(Document):
-    """A plan or simulation in the making."""
+    """A plan, simulation or comparison in the making."""
 
     id: str
     """Name of the job."""
-    kind: Literal["plan", "simulation"]
+    kind: Literal["plan", "simulation", "comparison"]
     """What it makes."""
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     """`queued` and `running` go on; the others are final."""
@@ -59,7 +59,7 @@ class JobDocument(Document):
     cancel_requested: bool
     """Whether someone wants it cancelled."""
     result_id: str | None
-    """Name of the plan or simulation; null until it is done."""
+    """Name of what it made; null until it is done."""
     result_url: str | None
     """Path of it."""
     problem: dict[str, Any] | None

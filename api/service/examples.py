@@ -58,6 +58,10 @@ ESTIMATE_EXAMPLES: dict[str, Any] = {
     }
 }
 
+COMPARISON_EXAMPLES: dict[str, Any] = {
+    "two quotes": {"workload": CHAT, "offers": QUOTES},
+}
+
 SIMULATION_EXAMPLES: dict[str, Any] = {
     "a stored plan": {"plan_id": "plan-…", "requests": 5000, "router": "least_loaded"}
 }

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api.schemas.comparison_request import ComparisonRequest
 from api.schemas.estimate_request import EstimateRequest
 from api.schemas.export import say_units
 from api.schemas.requests import CatalogRows, ModelImport, PlanRequest, SimulationRequest
@@ -23,6 +24,7 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     PlanRequest,
     EstimateRequest,
     SimulationRequest,
+    ComparisonRequest,
     ModelImport,
     CatalogRows,
     Problem,

@@ -1,4 +1,4 @@
-"""The parts of a running service, and how a request for a plan or simulation is answered."""
+"""The parts of a running service, and how a request for something to be solved is answered."""
 
 from __future__ import annotations
 
@@ -184,12 +184,12 @@ class Service:
         wish: Wish,
         key_id: str | None,
     ) -> Answer:
-        """Answer a request for a plan or simulation: from the store, or by a job.
+        """Answer a request for a plan, simulation or comparison: from the store, or by a job.
 
         Parameters
         ----------
         kind
-            ``plan`` or ``simulation``.
+            ``plan``, ``simulation`` or ``comparison``.
         prepare
             Turns the parsed body into a job.
 
@@ -276,8 +276,7 @@ class Service:
         raise StoredProblemError(job)
 
     def _document(self, kind: str, result_id: str) -> str | None:
-        plans = self.store.plans
-        return plans.document(result_id) if kind == "plan" else plans.simulation(result_id)
+        return self.store.plans.result(kind, result_id)
 
     async def quick(self, kind: str, task: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a task of milliseconds.
@@ -359,12 +358,11 @@ def job_document(job: Job, progress: Mapping[str, Any] | None, ahead: int | None
     """
     shown = ("id", "kind", "state", "attempts", "cancel_requested", "result_id")
     times = ("created_at", "started_at", "finished_at")
-    table = {"plan": "plans", "simulation": "simulations"}[job.kind]
     return {
         **{name: getattr(job, name) for name in shown},
         "queue_position": ahead,
         "progress": None if job.finished else progress,
-        "result_url": None if job.result_id is None else f"/v1/{table}/{job.result_id}",
+        "result_url": None if job.result_id is None else f"/v1/{job.kind}s/{job.result_id}",
         "problem": job.problem,
         **{name: _iso(getattr(job, name)) for name in times},
     }

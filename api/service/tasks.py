@@ -161,6 +161,33 @@ def simulation_task(task: Task, reporter: Reporter) -> Answer:
     return simulation_document(prepared, run, wall_s)
 
 
+def comparison_task(task: Task, reporter: Reporter) -> Answer:
+    """Compare offers of a snapshot of the catalogue."""
+    from data.tables import table_rows
+    from solver.comparison.comparison import compare
+    from solver.measured import parse_measured
+    from solver.workload import Workload
+
+    settings, measured = task["settings"], task["measured"]
+    found = compare(
+        Workload.parse(task["workload"], place="workload"),
+        _catalog(task["catalog_id"], task["catalog_file"]),
+        offers=task["offer_ids"],
+        subsets=task["subsets"],
+        gap=settings["gap"],
+        time_limit_s=settings["time_limit_s"],
+        coefficients=_coefficients(task["coefficients"]),
+        measured=(
+            None
+            if measured is None
+            else parse_measured(table_rows(measured, "measured", "measured"))
+        ),
+        as_of=dt.date.fromisoformat(settings["as_of"]),
+        progress=lambda stage: reporter.tell(stage=stage),
+    )
+    return found.to_dict()
+
+
 def warm_task(task: Task, reporter: Reporter) -> Answer:
     """Load what plans need, so that the first one is as quick as the others."""
     from data.catalog import Catalog
@@ -181,6 +208,7 @@ TASKS: dict[str, Callable[[Task, Reporter], Answer]] = {
     "plan": plan_task,
     "estimate": estimate_task,
     "simulation": simulation_task,
+    "comparison": comparison_task,
     "warm": warm_task,
 }
 """Kind → what does it."""

@@ -1,4 +1,4 @@
-"""Plans and simulations, with the workloads and snapshots that they came from."""
+"""Plans, simulations and comparisons, with the workloads and snapshots they came from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, select, update
 
 from api.store.database import Database
 from api.store.records import digest_of, insert_new, now
-from api.store.tables import plans, simulations, workloads
+from api.store.tables import comparisons, plans, simulations, workloads
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class PlanSummary:
 
 
 class Plans:
-    """Stored plans and simulations; documents are JSON text, given back as they were stored."""
+    """Stored answers; documents are JSON text, given back as they were stored."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,15 +46,16 @@ class Plans:
         return None if text is None else json.loads(text)
 
     def answer_to(self, kind: str, digest: str) -> tuple[str, str] | None:
-        """Return id and document of the plan or simulation that answers a request, if any."""
+        """Return id and document of what answers a request, if anything does."""
         table = TABLES[kind]
         query = select(table.c.id, table.c.document).where(table.c.digest == digest)
         row = self._database.read(lambda c: c.execute(query).first())
         return None if row is None else (row.id, row.document)
 
-    def simulation(self, simulation_id: str) -> str | None:
-        """Return the document of a simulation."""
-        return self._document(simulations, simulations.c.id == simulation_id)
+    def result(self, kind: str, result_id: str) -> str | None:
+        """Return the document of a plan, simulation or comparison (`kind`)."""
+        table = TABLES[kind]
+        return self._document(table, table.c.id == result_id)
 
     def workload(self, workload_id: str) -> str | None:
         """Return a workload as JSON text."""
@@ -108,12 +109,12 @@ class Plans:
         return self._database.read(lambda c: c.execute(query).scalar())
 
 
-TABLES = {"plan": plans, "simulation": simulations}
+TABLES = {"plan": plans, "simulation": simulations, "comparison": comparisons}
 """Kind of a job → the table that its result goes to."""
 
 
 def stored_answer(connection: Connection, kind: str, digest: str) -> str | None:
-    """Return the id of the plan or simulation that answers a request, if any."""
+    """Return the id of what answers a request, if anything does."""
     table = TABLES[kind]
     found: str | None = connection.execute(
         select(table.c.id).where(table.c.digest == digest)
@@ -182,6 +183,21 @@ def store_simulation(
         digest=digest,
         plan_id=plan_id,
         meets=document["meets"],
+        key_id=key_id,
+        created_at=now(),
+        document=json.dumps(document, allow_nan=False),
+    )
+
+
+def store_comparison(
+    connection: Connection, document: dict[str, Any], *, digest: str | None, key_id: str | None
+) -> None:
+    """Store a comparison document, its ``id`` included, within a transaction."""
+    _insert_answer(
+        connection,
+        comparisons,
+        id=document["id"],
+        digest=digest,
         key_id=key_id,
         created_at=now(),
         document=json.dumps(document, allow_nan=False),

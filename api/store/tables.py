@@ -138,6 +138,17 @@ simulations = Table(
     Column("document", Text, nullable=False),
 )
 
+comparisons = Table(
+    "comparisons",
+    metadata,
+    _numbered(),
+    Column("id", String(40), nullable=False, unique=True),
+    Column("digest", String(64), unique=True),
+    Column("key_id", String(32)),
+    _created(),
+    Column("document", Text, nullable=False),
+)
+
 jobs = Table(
     "jobs",
     metadata,

@@ -42,7 +42,9 @@ def test_methods_that_are_not_allowed(client, method, path, allowed):
 @pytest.mark.parametrize(
     "body", [b"", b"  \n", b"{", b"model: [", b"\xff", b"a: &x 1\nb: *x", b'{"a":1,"a":2}']
 )
-@pytest.mark.parametrize("path", ["plans", "estimates", "simulations", "catalog/offers"])
+@pytest.mark.parametrize(
+    "path", ["plans", "estimates", "simulations", "comparisons", "catalog/offers"]
+)
 def test_bodies_that_cannot_be_read(client, path, body):
     assert "body" in problem(client.post(f"/v1/{path}", content=body), "malformed")
 

@@ -1,0 +1,52 @@
+"""What the service is asked: a comparison of offers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from api.schemas.requests import Day, Request, Rows
+from api.schemas.units import unit
+from solver.workload import Workload
+
+OfferIds = Annotated[list[Annotated[str, Field(max_length=400)]], Field(min_length=1)]
+
+
+class ComparisonSettings(Request):
+    """How hard to try."""
+
+    gap: Annotated[float, Field(ge=0, le=1)] = 1e-4
+    """Relative gap at which a fleet counts as proven; break-even prices are always exact."""
+    time_limit_s: Annotated[float, unit("seconds", ge=0.1, le=86_400)] = 60.0
+    """Wall time for each program; the server has limits of its own for it and for the whole job."""
+    as_of: Day | None = None
+    """Day of the comparison: offers must be on sale then, and the age of prices is counted to it.
+    Today by default."""
+
+
+class ComparisonRequest(Request):
+    """A workload, and the offers to compare for it."""
+
+    workload: Workload
+    """What is to be served, as in a request for a plan."""
+    offers: Rows
+    """Offers to compare, in the columns of an offers file."""
+    offer_ids: OfferIds | None = None
+    """Compare only these of them; all by default."""
+    subsets: dict[str, OfferIds] | None = None
+    """Name → compared offers that are reported together, too."""
+    add_catalog: bool = False
+    """Whether the catalogue's own offers compete in the joint optimum."""
+    catalog_id: str | None = None
+    """Snapshot of the catalogue to take accelerators, and offers, from; the one in force by
+    default."""
+    accelerators: Rows | None = None
+    """Accelerators to add or override, in the columns of an accelerators file."""
+    measured: Rows | None = None
+    """Measured capacities in place of the performance model, as in a request for a plan."""
+    coefficients: Rows | None = None
+    """Coefficients of the performance model over the shipped ones, as `minfleet calibrate` writes
+    them."""
+    settings: ComparisonSettings | None = None
+    """How hard to try; each has a default."""
