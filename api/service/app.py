@@ -69,6 +69,10 @@ def create_app(settings: Settings) -> FastAPI:
     for module in ROUTERS:
         app.include_router(module.router)
     openapi.install(app, keys_needed=settings.asks_for_keys)
+    if settings.page:
+        from api.page.mount import install  # takes a second to load
+
+        install(app, service)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -17,6 +17,7 @@ import structlog
 from anyio import to_thread
 
 from api.service.access import Access
+from api.service.askers import Askers
 from api.service.bodies import parse_body
 from api.service.dispatcher import Dispatcher
 from api.service.intake import Intake
@@ -106,6 +107,7 @@ class Service:
         self.stopping = False
         self.trouble: str | None = None
         self._prepared = False
+        self._askers = Askers()
 
     @property
     def name(self) -> str:
@@ -201,6 +203,8 @@ class Service:
         if self.stopping:
             raise ProblemError("unavailable", "the server is stopping.", {"Retry-After": "5"})
         found = await to_thread.run_sync(self._accept, kind, body, prepare, wish, key_id)
+        if found.job is not None and not found.job.finished:
+            self._askers.add(found.job.id)
         if found.document is not None or found.job is None:
             self.metrics.answered.labels("store").inc()
             return found
@@ -215,6 +219,17 @@ class Service:
         if not job.finished:
             return Answer(None, None, job, found.reused)
         return await to_thread.run_sync(self._answer_of, kind, job, found.reused)
+
+    async def withdraw(self, job_id: str) -> None:
+        """Cancel a job that its asker wants no more, unless others asked this server for it, too.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be reached.
+        """
+        if self._askers.leave(job_id):
+            await self.dispatcher.cancel(job_id)
 
     def _accept(
         self,
