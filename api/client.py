@@ -155,7 +155,14 @@ class Client:
         more
             What a `ComparisonRequest` has besides.
         """
-        body = {"workload": _content(workload), "offers": list(offers), **_given(more)}
+        from solver.comparison.comparison import content_to_compare
+
+        content = _content(workload)
+        if isinstance(workload, (str, Path)):
+            workload = Workload.load(workload)
+        if isinstance(workload, Workload):
+            content = content_to_compare(workload, content)
+        body = {"workload": content, "offers": list(offers), **_given(more)}
         return self._make("/v1/comparisons", body, ComparisonDocument, progress, fresh=fresh)
 
     def simulate(

@@ -18,6 +18,9 @@ from api.store.jobs import Job, NewJob
 from api.store.keys import Key
 from data.errors import MinfleetError
 
+MOST_PLANS = 200
+"""Plans of the history that are read at once."""
+
 Prepare = Callable[[Any], NewJob]
 
 Told = Callable[[Job, dict[str, Any] | None], None]
@@ -93,6 +96,45 @@ class Asker:
         except MinfleetError as error:
             raise refused(error) from None
         return None if text is None else json.loads(text)
+
+    async def plans(
+        self,
+        *,
+        after: str | None = None,
+        status: str | None = None,
+        model: str | None = None,
+        limit: int = MOST_PLANS,
+    ) -> list[dict[str, Any]]:
+        """Return stored plans without their documents, the latest first.
+
+        Beside what the store tells of each, `rate_rps` is the rate of all its classes and
+        `classes` their names.
+
+        Raises
+        ------
+        RefusedError
+            If they may not be read, or the store does not answer.
+        """
+        await self.may("read")
+        plans = service().store.plans
+        try:
+            found = await to_thread.run_sync(
+                lambda: plans.list(limit, after=after, status=status, model=model)
+            )
+            asked = await to_thread.run_sync(plans.workloads, {p.workload_id for p in found})
+        except LookupError:
+            raise RefusedError(f"there is no plan {after!r}.") from None
+        except MinfleetError as error:
+            raise refused(error) from None
+        return [
+            {
+                **vars(p),
+                "created_at": p.created_at.isoformat(),
+                "rate_rps": sum(c["rate_rps"] for c in asked[p.workload_id]["classes"]),
+                "classes": ", ".join(c["name"] for c in asked[p.workload_id]["classes"]),
+            }
+            for p in found
+        ]
 
 
 class Question:

@@ -6,12 +6,15 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.page.ask import Asker, RefusedError
+from api.page.quotes import template
+from api.page.show.comparison import COLUMNS, flat
+from api.page.show.difference import DIFFERENCE_COLUMNS, difference
 from api.service.problems import ProblemError
 
 router = APIRouter(prefix="/download", include_in_schema=False)
@@ -20,6 +23,11 @@ POOL_COLUMNS = (
     *("name", "role", "model", "accelerator", "offer_id", "provider", "region", "pricing"),
     *("engine", "weight_precision", "kv_precision", "tp", "pp", "ep", "batch_cap", "replicas"),
     *("nodes", "gpus", "cost_per_hour_usd"),
+)
+
+HISTORY_COLUMNS = (
+    *("id", "created_at", "model", "classes", "rate_rps", "status", "cost_per_hour_usd", "gpus"),
+    *("workload_id", "catalog_id"),
 )
 
 
@@ -75,3 +83,42 @@ async def pools_csv(request: Request, plan_id: str) -> Response:
     """Return the pools of a plan, a row each."""
     plan = await _stored(request, "plan", plan_id)
     return csv_file("pools.csv", as_csv(POOL_COLUMNS, plan["pools"]))
+
+
+@router.get("/comparisons/{comparison_id}.json")
+async def comparison_json(request: Request, comparison_id: str) -> Response:
+    """Return a comparison document."""
+    return json_file("comparison.json", await _stored(request, "comparison", comparison_id))
+
+
+@router.get("/comparisons/{comparison_id}.csv")
+async def comparison_csv(request: Request, comparison_id: str) -> Response:
+    """Return the offers of a comparison, a row each."""
+    found = await _stored(request, "comparison", comparison_id)
+    return csv_file("comparison.csv", as_csv(COLUMNS, (flat(o) for o in found["offers"])))
+
+
+@router.get("/quotes-template.csv")
+async def quotes_template() -> Response:
+    """Return the file of offers that a supplier fills in."""
+    return csv_file("quotes.csv", template())
+
+
+@router.get("/plans.csv")
+async def plans_csv(request: Request, status: str = "", model: str = "") -> Response:
+    """Return the history of plans, the latest first, a row each."""
+    try:
+        found = await Asker.of(request).plans(status=status or None, model=model or None)
+    except RefusedError as error:
+        raise ProblemError("unauthorized", str(error)) from None
+    return csv_file("plans.csv", as_csv(HISTORY_COLUMNS, found))
+
+
+@router.get("/diff.{kind}")
+async def diff_file(request: Request, kind: Literal["json", "csv"], a: str, b: str) -> Response:
+    """Return where two plans differ, a row each."""
+    lines = difference(await _stored(request, "plan", a), await _stored(request, "plan", b))
+    rows = [dict(zip(DIFFERENCE_COLUMNS, line, strict=True)) for line in lines]
+    if kind == "csv":
+        return csv_file("diff.csv", as_csv(DIFFERENCE_COLUMNS, rows))
+    return json_file("diff.json", {"first": a, "second": b, "differences": rows})

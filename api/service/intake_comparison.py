@@ -11,6 +11,7 @@ from api.service.intake import Intake, cells_of, edition, parsed
 from api.store.jobs import NewJob
 from api.store.records import digest_of
 from data.errors import InputError, UnknownNameError
+from solver.comparison.comparison import content_to_compare
 
 CHECKED_APART = ("workload", "offers", "accelerators", "measured", "coefficients")
 """Parts that have checks of their own, with sentences that name the row."""
@@ -47,7 +48,7 @@ def comparison_job(intake: Intake, content: Any) -> NewJob:
                 raise UnknownNameError("offer", offer_id, compared, f"subsets.{name}")
     as_of = settings.as_of or dt.date.today()
     task = {
-        "workload": workload.to_dict(),
+        "workload": content_to_compare(workload, workload.to_dict()),
         "catalog_id": catalog_id,
         "offer_ids": compared,
         "subsets": subsets,

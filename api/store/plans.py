@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,12 @@ class Plans:
     def workload(self, workload_id: str) -> str | None:
         """Return a workload as JSON text."""
         return self._document(workloads, workloads.c.id == workload_id)
+
+    def workloads(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return workloads by their ids."""
+        query = select(workloads.c.id, workloads.c.document).where(workloads.c.id.in_(ids))
+        rows = self._database.read(lambda c: c.execute(query).all())
+        return {row.id: json.loads(row.document) for row in rows}
 
     def list(
         self,

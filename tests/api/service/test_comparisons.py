@@ -63,6 +63,16 @@ def test_the_catalogue_competes_where_asked_for(client, request_, quotes):
     assert offer["enters_at_usd_per_node_hour"] < 90
 
 
+def test_every_way_of_buying_is_compared_unless_the_workload_names_some(client, request_, quotes):
+    """As on the command line, where a workload that is silent on pricing leaves none out."""
+    committed = {**quotes[0], "offer_id": "year", "pricing": "committed", "term_months": 12}
+    asked = {**request_, "offers": [*quotes, committed]}
+    for hardware, status in (({}, "optimal"), ({"pricing": ["on_demand"]}, "filtered")):
+        asked["workload"] = {**WORKLOAD, "hardware": hardware}
+        offers = client.post("/v1/comparisons", json=asked).json()["offers"]
+        assert {o["offer_id"]: o["alone"]["status"] for o in offers}["year"] == status
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
