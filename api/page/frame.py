@@ -53,7 +53,7 @@ def frame(asker: Asker, here: str, title: str) -> Iterator[None]:
     ui.page_title(f"{title} · minfleet")
     ui.add_head_html(HEAD)
     ui.query(".nicegui-content").classes("bare")
-    with ui.element("header").classes("bar"):
+    with ui.header(fixed=False, add_scroll_padding=False).classes("bar"):
         ways = "".join(
             tag("a", name, href=url, aria_current="page" if url == here else None)
             for url, name in VIEWS
@@ -67,7 +67,7 @@ def frame(asker: Asker, here: str, title: str) -> Iterator[None]:
             if asker.session:
                 out = ui.button(icon="logout").props('flat round dense aria-label="Log out"')
                 out.on("click", js_handler="() => minfleet.logOut()")
-    with ui.element("main").classes("view") as main:
+    with ui.element("div").classes("view") as main:
         yield
     ui.skip_link("Skip to the content", target=main)
 

@@ -140,10 +140,8 @@ def _position(value: float | None, low: float, high: float) -> int:
 
 
 def _value(position: float, low: float, high: float) -> float:
-    """Return the value of a position, at two digits; at three where they matter."""
-    value = low * (high / low) ** (position / STEPS)
-    digits = 1 - math.floor(math.log10(value)) + (value < high / 100)
-    return round(value, digits) if digits > 0 else float(round(value, digits))
+    """Return the value of a position, at two digits."""
+    return float(f"{low * (high / low) ** (position / STEPS):.2g}")
 
 
 def choice(sheet: Sheet, path: Path, label: str, options: Mapping[Any, str]) -> None:

@@ -41,7 +41,7 @@ class QuoteList:
         upload.classes("hidden-upload").props('accept=".csv,.yaml,.yml,.json" aria-hidden=true')
         self._uploader = upload
         with ui.element("div").classes("row-of-buttons"):
-            opener = ui.button("Upload quotes", icon="upload_file").props(
+            opener = ui.button("Upload quotes", icon="upload_file", color=None).props(
                 "unelevated no-caps dense"
             )
             opener.classes("main-button")

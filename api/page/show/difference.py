@@ -119,7 +119,7 @@ def _part(title: str, part: str, lines: list[Line]) -> Cell:
     rows = list(_rows(part, lines))
     if not rows:
         return ""
-    return section(title, table(("", "first", "second"), rows, words=(0, 1, 2)))
+    return section(title, table(("", "first", "second"), rows, words=(0, 1, 2), stacks=True))
 
 
 def _rows(part: str, lines: list[Line]) -> Iterator[tuple[Cell, ...]]:

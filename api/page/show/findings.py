@@ -61,7 +61,7 @@ def binding(plan: Mapping[str, Any]) -> Cell:
         )
         for b in plan["binding"]
     ]
-    inner = table(("limit", "relaxed", "saves", ""), rows, words=(0, 1))
+    inner = table(("limit", "relaxed", "saves", ""), rows, words=(0, 1), stacks=True)
     return section("What holds the cost up", inner, note="Each relaxed alone.")
 
 
@@ -90,7 +90,8 @@ def infeasibility(plan: Mapping[str, Any]) -> Cell:
         )
         for r in found["relaxations"]
     ]
-    inner = table(("limit", "would have to be", "the fleet then costs"), rows, words=(0, 1))
+    headings = ("limit", "would have to be", "the fleet then costs")
+    inner = table(headings, rows, words=(0, 1), stacks=True)
     return why + section("What to give up", inner, note="Each alone makes a plan possible.")
 
 
@@ -107,7 +108,8 @@ def alternatives(plan: Mapping[str, Any]) -> Cell:
         )
         for a in plan["alternatives"]
     ]
-    return section("Other plans", table(("kind", "fleet", "cost", ""), rows, words=(0, 1)))
+    inner = table(("kind", "fleet", "cost", ""), rows, words=(0, 1), stacks=True)
+    return section("Other plans", inner)
 
 
 def _pools(pools: Iterable[Mapping[str, Any]]) -> str:
@@ -128,11 +130,11 @@ def left_out(plan: Mapping[str, Any]) -> Cell:
     told = [w for w in plan["why_not"] if w["reason"] in order]
     told.sort(key=lambda w: (order.index(w["reason"]), _nearness(w), w["accelerator"]))
     rows = [(text(w["accelerator"]), text(w["sentence"])) for w in told]
-    first = table(("accelerator", "why"), rows[:LEFT_OUT_SHOWN], words=(0, 1))
+    first = table(("accelerator", "why"), rows[:LEFT_OUT_SHOWN], words=(0, 1), stacks=True)
     rest = rows[LEFT_OUT_SHOWN:]
     more = ""
     if rest:
-        inner = table(("accelerator", "why"), rest, words=(0, 1))
+        inner = table(("accelerator", "why"), rest, words=(0, 1), stacks=True)
         more = tag("details", tag("summary", text(f"{len(rest)} more")), inner)
     return section("Left out", first, more) if rows else ""
 

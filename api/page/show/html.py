@@ -32,7 +32,11 @@ def section(title: str, *content: Cell, note: str = "") -> Cell:
 
 
 def table(
-    headings: Sequence[str], rows: Iterable[Sequence[Cell]], *, words: Sequence[int] = (0,)
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    words: Sequence[int] = (0,),
+    stacks: bool = False,
 ) -> Cell:
     """Return a table that scrolls within itself where the screen is narrow.
 
@@ -42,6 +46,8 @@ def table(
         Cells of HTML.
     words
         Columns that hold words and are set flush left.
+    stacks
+        Whether rows become lines below each other there instead.
     """
 
     def cell(name: str, column: int, content: Cell, **more: str) -> Cell:
@@ -50,7 +56,8 @@ def table(
     head = "".join(cell("th", i, text(h), scope="col") for i, h in enumerate(headings))
     body = "".join(tag("tr", *(cell("td", i, c) for i, c in enumerate(row))) for row in rows)
     inner = tag("table", tag("thead", tag("tr", head)), tag("tbody", body))
-    return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label="Table")
+    kind = "stacks" if stacks else "scroll"
+    return tag("div", inner, class_=kind, tabindex="0", role="region", aria_label="Table")
 
 
 def chip(kind: str, content: str) -> Cell:

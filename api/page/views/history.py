@@ -22,19 +22,23 @@ STATUSES = {
 }
 
 COLUMNS: list[dict[str, Any]] = [
-    {"name": "created_at", "label": "made (UTC)", "field": "created_at", "align": "left",
-     ":format": 'v => v.slice(0, 16).replace("T", " ")'},
+    {"name": "created_at", "label": "made (UTC)", "field": "created_at", "align": "left"},
+    {"name": "cost_per_hour_usd", "label": "$/h", "field": "cost_per_hour_usd", "align": "right",
+     ":format": 'v => v == null ? "–" : "$" + v.toFixed(2)'},
+    {"name": "gpus", "label": "GPUs", "field": "gpus", "align": "right"},
+    {"name": "outcome", "label": "outcome", "field": "outcome", "align": "left"},
     {"name": "model", "label": "model", "field": "model", "align": "left"},
     {"name": "classes", "label": "classes", "field": "classes", "align": "left",
      ":format": 'v => v.length > 40 ? v.slice(0, 38) + "…" : v'},
     {"name": "rate_rps", "label": "requests/s", "field": "rate_rps", "align": "right",
      ":format": 'v => Number(v.toPrecision(4)).toLocaleString("en")'},
-    {"name": "outcome", "label": "outcome", "field": "outcome", "align": "left"},
-    {"name": "cost_per_hour_usd", "label": "$/h", "field": "cost_per_hour_usd", "align": "right",
-     ":format": 'v => v == null ? "–" : "$" + v.toFixed(2)'},
-    {"name": "gpus", "label": "GPUs", "field": "gpus", "align": "right"},
-    {"name": "open", "label": "", "field": "id", "align": "left"},
 ]  # fmt: skip
+
+MADE = """
+<q-td :props="props"><a :href="`/plans/${props.row.id}`">
+{{ props.row.created_at.slice(0, 16).replace("T", " ") }}</a></q-td>
+"""
+"""A cell that leads to the plan."""
 
 
 @ui.page("/history")
@@ -87,11 +91,8 @@ def _table(plans: list[dict[str, Any]], status: str, model: str) -> None:
     table.props('flat dense :rows-per-page-options="[0]" hide-pagination')
     table.props("selected-rows-label=")
     for column in table.columns:
-        column["sortable"] = column["name"] != "open"
-    table.add_slot(
-        "body-cell-open",
-        '<q-td :props="props"><a :href="`/plans/${props.row.id}`">Open</a></q-td>',
-    )
+        column["sortable"] = True
+    table.add_slot("body-cell-created_at", MADE)
 
     def pick() -> None:
         chosen = sorted(table.selected, key=lambda p: p["number"])
