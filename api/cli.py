@@ -11,6 +11,12 @@ from api.errors import MinfleetGroup
 VERBS = {
     "plan": ("api.commands.plan", "plan", "Find the cheapest fleet for a workload, with proof."),
     "compare": ("api.commands.compare", "compare", "Compare offers, with break-even prices."),
+    "frontier": (
+        "api.commands.frontier",
+        "frontier",
+        "Find the least cost for each level of a target or limit.",
+    ),
+    "sweep": ("api.commands.sweep", "sweep", "Plan again and again with values changed."),
     "estimate": ("api.commands.estimate", "estimate", "Show what one replica does, term by term."),
     "predict": (
         "api.commands.predict",

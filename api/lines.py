@@ -23,6 +23,11 @@ class Lines:
     def __init__(self) -> None:
         self._out = console()
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal."""
+        return self._out.width
+
     def line(self, text: str = "", style: str = "") -> None:
         """Print one line, however long."""
         from rich.text import Text
@@ -79,3 +84,10 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
         for i, (c, w) in enumerate(zip(cells, widths, strict=True))
     )
     return GAP.join((first, *rest)).rstrip()
+
+
+def warn(out: Lines, warnings: Sequence[str]) -> None:
+    """Print warnings after an empty line, if there are any."""
+    if warnings:
+        out.line()
+        out.rows((("!", f"{text}.") for text in warnings), style="yellow")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from api.lines import Lines
+from api.lines import Lines, warn
 from api.output import UNKNOWN, num, price, usd
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ def show_comparison(found: Comparison, name: str) -> None:
     for label, entry in (*told, *grouped):
         out.line(label)
         out.text(entry["sentence"], indent="    ")
-    if found.warnings:
-        out.line()
-        out.rows((("!", f"{w}.") for w in found.warnings), style="yellow")
+    warn(out, found.warnings)
 
 
 def _headline(out: Lines, found: Comparison, name: str) -> None:

@@ -46,3 +46,21 @@ def advanced(label: str, total: int, *, quiet: bool) -> Iterator[Callable[[int],
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total)
         yield lambda count: bar.advance(task, count)
+
+
+@contextmanager
+def growing(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that is told how many are done and of how many, on a bar as of `advanced`.
+
+    The total may grow as more turns out to be needed.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

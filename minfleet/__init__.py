@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     from solver.checker import Check, PlanChecker
     from solver.comparison.comparison import compare
     from solver.comparison.document import Comparison
+    from solver.frontier.document import Frontier
+    from solver.frontier.frontier import frontier
     from solver.plan import Plan
     from solver.planner import plan
+    from solver.sweep.document import Sweep
+    from solver.sweep.factors import Factor
+    from solver.sweep.sensitivity import sensitivity
+    from solver.sweep.sweep import sweep
     from solver.workload import Workload
 
 _HOMES = {
@@ -34,16 +40,22 @@ _HOMES = {
     "Check": "solver.checker",
     "Comparison": "solver.comparison.document",
     "EngineError": "data.errors",
+    "Factor": "solver.sweep.factors",
+    "Frontier": "solver.frontier.document",
     "InputError": "data.errors",
     "MinfleetError": "data.errors",
     "Plan": "solver.plan",
     "PlanChecker": "solver.checker",
     "PlanError": "data.errors",
+    "Sweep": "solver.sweep.document",
     "UnknownNameError": "data.errors",
     "Workload": "solver.workload",
     "WorkloadError": "data.errors",
     "compare": "solver.comparison.comparison",
+    "frontier": "solver.frontier.frontier",
     "plan": "solver.planner",
+    "sensitivity": "solver.sweep.sensitivity",
+    "sweep": "solver.sweep.sweep",
 }
 
 __all__ = [
@@ -52,16 +64,22 @@ __all__ = [
     "Check",
     "Comparison",
     "EngineError",
+    "Factor",
+    "Frontier",
     "InputError",
     "MinfleetError",
     "Plan",
     "PlanChecker",
     "PlanError",
+    "Sweep",
     "UnknownNameError",
     "Workload",
     "WorkloadError",
     "compare",
+    "frontier",
     "plan",
+    "sensitivity",
+    "sweep",
 ]
 
 

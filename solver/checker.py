@@ -21,6 +21,7 @@ from model.admission import ROLES
 from model.predict import Prediction
 from solver.certified import certificate_findings
 from solver.demand import demands_of
+from solver.fleet_limits import limit_findings
 from solver.layouts import quality_loss_pct
 from solver.market import allowed_accelerators
 from solver.measured import MeasuredCapacity
@@ -92,7 +93,9 @@ class PlanChecker:
             if any(f is not None for f in malformed):
                 return
             yield from self._purchases()
-            yield from self._limits()
+            yield from limit_findings(
+                self.document, self.workload.hardware, self.offers, self.catalog.accelerators
+            )
             yield from self._shares()
             yield from self._packing()
             for pool in self.pools:
@@ -183,25 +186,6 @@ class PlanChecker:
             and offer.pricing in hardware.pricing
         )
         return unless(allowed, f"{offer_id} does not pass the hardware filters")
-
-    def _limits(self) -> Iterator[Finding]:
-        hardware = self.workload.hardware
-        gpus = sum(
-            self.offers[p["offer_id"]].gpus_per_node * p["nodes"]
-            for p in self.document["purchases"]
-            if p["offer_id"] in self.offers
-        )
-        yield unless(self.document["gpus"] == gpus, f"{gpus} accelerators are bought")
-        yield unless(
-            hardware.max_gpus is None or gpus <= hardware.max_gpus,
-            f"{gpus} accelerators are more than max_gpus {hardware.max_gpus}",
-        )
-        budget = hardware.max_cost_per_hour_usd
-        cost = self.document["cost_per_hour_usd"]
-        yield unless(
-            budget is None or Fraction(cost) <= Fraction(budget) + LOAD_TOLERANCE,
-            f"${cost} an hour is more than the budget of ${budget}",
-        )
 
     def _shares(self) -> Iterator[Finding]:
         starts: dict[str, Fraction] = defaultdict(Fraction)

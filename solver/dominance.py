@@ -8,7 +8,8 @@ Why this is safe. Take any feasible plan that uses b: n_b replicas on some nodes
 x_wb. Put k·n_b replicas of a on the very same accelerators and give them b's shares. Then
 
 - node rows: k·size(a) ≤ size(b) for groups inside a node, so the nodes bought hold them;
-  nothing is bought anew, so cost, stock, ``max_gpus`` and budget stay as they were;
+  nothing is bought anew, so cost, stock, budget, ``max_gpus``, ``max_power_kw`` and
+  ``max_providers`` stay as they were;
 - capacity rows: Σ_w (λ_w/μ_wa)·x_wb ≤ Σ_w (λ_w/(μ_wb/k))·x_wb = k·Σ_w (λ_w/μ_wb)·x_wb
   ≤ k·n_b; the same holds for the network rows;
 - spare rows: load/μ_b ≤ n_b − s gives load/μ_a ≤ k·(n_b − s) ≤ k·n_b − s;

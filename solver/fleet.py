@@ -258,6 +258,8 @@ def _labels(instance: Instance, program: Program) -> list[Hashable]:
             names.append((kind, key[0], instance.candidates[key[1]].key))
         elif kind == "h":
             names.append((kind, keys[key[0]], *_named(instance, key[1])))
+        elif kind == "v":
+            names.append((kind, instance.providers[key[0]]))
         else:
             names.append((kind, *_named(instance, key[0])))
     return names

@@ -4,7 +4,7 @@
 candidates c, offers o, host keys k (candidates that ask the same of a node). Variables: n_c
 replicas, m_o nodes, h_ko replicas of key k hosted on nodes of offer o, x_wc share of class w
 on candidate c, y_c whether c is used (only with spares), b_o whether o is bought (only with
-minimum purchases).
+minimum purchases), v_q whether provider q is bought from (only where their number is limited).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from solver.hosting import HostKey
 from solver.instance import Instance
 from solver.light_pyomo import pyo
 from solver.market import Location
+from solver.power import WATTS_PER_KW
 from solver.price_tiers import alike
 
 LOSS_TOLERANCE_PCT = 1e-9
@@ -42,6 +43,8 @@ def formulate(instance: Instance) -> Model:
     define_minimum_purchase(model, instance)
     define_shared_stock(model, instance)
     define_max_gpus(model, instance)
+    define_max_power(model, instance)
+    define_max_providers(model, instance)
     define_budget(model, instance)
     define_quality(model, instance)
     return model
@@ -303,6 +306,29 @@ def define_max_gpus(model: Model, instance: Instance) -> None:
         return
     bought = pyo.quicksum(instance.offers[o].gpus_per_node * model.m[o] for o in model.m)
     model.max_gpus = pyo.Constraint(expr=bought <= instance.caps.max_gpus)
+
+
+def define_max_power(model: Model, instance: Instance) -> None:
+    """Σ_o W_o·m_o ≤ 1000·max_power_kw."""
+    most = instance.caps.max_power_kw
+    if most is None:
+        return
+    drawn = pyo.quicksum((instance.node_power_w(o) or 0.0) * model.m[o] for o in model.m)
+    model.max_power = pyo.Constraint(expr=drawn <= WATTS_PER_KW * most)
+
+
+def define_max_providers(model: Model, instance: Instance) -> None:
+    """m_o ≤ M_o·v_q for every offer o of provider q, and Σ_q v_q ≤ max_providers."""
+    most = instance.caps.max_providers
+    number = {name: q for q, name in enumerate(instance.providers)}
+    of = {o: number[instance.offers[o].provider] for o in model.m}
+    if most is None or len(set(of.values())) <= most:
+        return
+    model.v = pyo.Var(sorted(set(of.values())), domain=pyo.Binary)
+    model.provider = pyo.Constraint(
+        list(model.m), rule=lambda _, o: model.m[o] <= instance.most_nodes(o) * model.v[of[o]]
+    )
+    model.max_providers = pyo.Constraint(expr=pyo.quicksum(model.v.values()) <= most)
 
 
 def define_budget(model: Model, instance: Instance) -> None:

@@ -20,6 +20,8 @@ class Caps:
 
     max_gpus: int | None = None
     max_cost_per_hour_usd: float | None = None
+    max_power_kw: float | None = None
+    max_providers: int | None = None
     spare_replicas: int = 0
     max_quality_loss_pct: float | None = None
     max_spot_share: float | None = None
@@ -162,8 +164,28 @@ class Instance:
             found.setdefault(o.accelerator, []).append(i)
         return {name: tuple(positions) for name, positions in found.items()}
 
+    @cached_property
+    def providers(self) -> tuple[str, ...]:
+        """Who offers are bought from, by name."""
+        return tuple(sorted({o.provider for o in self.offers}))
+
+    def node_power_w(self, o: int) -> float | None:
+        """Return the rated power of the accelerators of a node (W); None where it is not known."""
+        each = self._tdp_w.get(self.offers[o].accelerator)
+        return None if each is None else each * self.offers[o].gpus_per_node
+
+    @cached_property
+    def _tdp_w(self) -> dict[str, float | None]:
+        chips = (c.shape.accelerator for c in self.candidates)
+        return {chip.name: chip.tdp_w for chip in chips}
+
     def fitting(self, key: HostKey) -> tuple[int, ...]:
-        """Return the positions of the offers whose nodes can hold replicas of `key`."""
+        """Return the positions of the offers whose nodes can hold replicas of `key`.
+
+        Where power is limited, nodes whose power is not known can hold none.
+        """
+        if self.caps.max_power_kw is not None and self._tdp_w.get(key.accelerator) is None:
+            return ()
         nearby = self.offers_of.get(key.accelerator, ())
         return tuple(i for i in nearby if key.accepts(self.offers[i]))
 

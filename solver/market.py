@@ -161,6 +161,7 @@ def open_market(
     prune: bool = True,
     movable: Collection[str] = (),
     spot_apart: bool = False,
+    providers_apart: bool = False,
 ) -> Market:
     """Return the market of `offers` without those that another makes pointless.
 
@@ -176,6 +177,9 @@ def open_market(
     spot_apart
         Whether interruptible offers are limited, or need headroom: then none of them replaces one
         that is not.
+    providers_apart
+        Whether the number of providers is limited: then none replaces an offer of another one,
+        which may come with what else is bought there.
 
     Notes
     -----
@@ -197,7 +201,8 @@ def open_market(
     def replaces(better: Offer, worse: Offer) -> bool:
         fixed = better.offer_id not in movable and worse.offer_id not in movable
         apart = spot_apart and better.interruptible and not worse.interruptible
-        return fixed and not apart and _replaces(better, worse)
+        elsewhere = providers_apart and better.provider != worse.provider
+        return fixed and not (apart or elsewhere) and _replaces(better, worse)
 
     general = _undominated(offers, replaces)
     located: dict[Location, list[Offer]] = {}

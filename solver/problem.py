@@ -109,6 +109,7 @@ def build_problem(
         prune=prune,
         movable=movable,
         spot_apart=guarded,
+        providers_apart=workload.hardware.max_providers is not None,
     )
     demands = demands_of(workload) if measured is None else ()
     opened = time.perf_counter()
@@ -129,6 +130,8 @@ def build_problem(
         caps=Caps(
             max_gpus=hardware.max_gpus,
             max_cost_per_hour_usd=hardware.max_cost_per_hour_usd,
+            max_power_kw=hardware.max_power_kw,
+            max_providers=hardware.max_providers,
             spare_replicas=hardware.spare_replicas,
             max_spot_share=hardware.max_spot_share,
             spot_headroom=hardware.spot_headroom,

@@ -23,7 +23,7 @@ class Program:
     Attributes
     ----------
     kind
-        First letter of each column's variable: n, m, h, x, y or b.
+        First letter of each column's variable: n, m, h, x, y, b or v.
     key
         Index of each column within its variable, as in `solver.formulation`.
     row_names

@@ -14,6 +14,9 @@ and a bracket with n_c ≥ 1 is at least κ_c·(1 − γ_c), γ_c = max_w π_w/s
 For prefill and decode candidates π_w is split in proportion to the two cheapest halves; a fleet
 that uses one of them uses a partner at the same location as well, whose bracket adds.
 
+Limits on the fleet (accelerators, power, providers, …) only take fleets away, and U is the cost of
+one that keeps them, so the bound holds under any of them.
+
 Offers of limited stock A_o may be priced up by any σ_o ≥ 0 (Lagrange multipliers of m_o ≤ A_o):
 Σ_o p_o·m_o ≥ Σ_o (p_o + σ_o)·m_o − Σ_o σ_o·A_o, so the bound holds with κ_c at the raised prices,
 less Σ_o σ_o·A_o. Good multipliers are the duals of a small linear relaxation.

@@ -38,6 +38,7 @@ Percentile = Annotated[Number, Field(ge=50, le=99.99, json_schema_extra={UNIT: "
 RequestsPerSecond = Annotated[
     Number, Field(ge=1e-9, le=1e9, json_schema_extra={UNIT: "requests/s"})
 ]
+Kilowatts = Annotated[Number, Field(gt=0, le=1e9, json_schema_extra={UNIT: "kW"})]
 UsdPerHour = Annotated[Number, Field(gt=0, json_schema_extra={UNIT: "USD/h"})]
 
 ModelReference = str | dict[str, Any]
@@ -158,6 +159,14 @@ class Hardware(_Strict):
     """Most accelerators bought, idle ones included; null for no limit."""
     max_cost_per_hour_usd: UsdPerHour | None = None
     """Budget; null for no limit."""
+    max_power_kw: Kilowatts | None = None
+    """Most rated power of all accelerators bought, idle ones included: their TDP, without hosts,
+    networks and cooling. Accelerators whose TDP is not published are then left out; null for no
+    limit."""
+    max_providers: (
+        Annotated[int, Field(ge=1, le=10_000, json_schema_extra={UNIT: "providers"})] | None
+    ) = None
+    """Most providers bought from; null for no limit."""
     spare_replicas: Annotated[int, Field(ge=0, le=1000, json_schema_extra={UNIT: "replicas"})] = 0
     """Replicas of every pool that the load does not need, so that as many may fail."""
     max_spot_share: Annotated[Fraction, Field(ge=0, le=1)] | None = None

@@ -86,7 +86,8 @@ def simulate(
     import json
 
     from api.output_simulation import show_simulation
-    from api.plot_simulation import check_plot, draw_plot
+    from api.plot_simulation import draw_plot
+    from api.plotting import check_plot
     from api.progress import advanced
     from api.read import load_plan, place_of
     from api.write import check_writable, write_atomically

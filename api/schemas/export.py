@@ -14,8 +14,10 @@ from pydantic import BaseModel
 from api.schemas.comparison import ComparisonDocument
 from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
+from api.schemas.frontier import FrontierDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.simulation import SimulationDocument
+from api.schemas.sweep import SweepDocument
 from solver.workload import UNIT, Workload
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -24,6 +26,8 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "workload": Workload,
     "plan": PlanDocument,
     "comparison": ComparisonDocument,
+    "frontier": FrontierDocument,
+    "sweep": SweepDocument,
     "estimate": EstimateDocument,
     "simulation": SimulationDocument,
     "explanation": ExplanationDocument,

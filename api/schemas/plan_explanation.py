@@ -50,13 +50,15 @@ class LeftOut(Document):
         "does_not_fit",
         "unsupported",
         "filtered",
+        "power_unknown",
         "not_on_sale",
         "excluded",
         "no_offer",
         "not_in_plan",
     ]
     """`dearer`, `misses_target`, `does_not_fit`, `unsupported` (no allowed format runs), `filtered`
-    (by provider, region or pricing), `not_on_sale` (on the day of the plan), `excluded` (by
+    (by provider, region or pricing), `power_unknown` (not published, while
+    `hardware.max_power_kw` is set), `not_on_sale` (on the day of the plan), `excluded` (by
     `hardware.accelerators`), `no_offer`, or `not_in_plan` (there is no plan)."""
     sentence: str
     """The reason in words."""

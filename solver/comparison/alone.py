@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from solver.comparison.bench import Answer, Bench
+from solver.comparison.bench import Answer, Bench, Bought
 from solver.comparison.lever import Lever
 from solver.explain.restrict import restrict
 from solver.explain.why_not import cannot_serve
+from solver.power import WATTS_PER_KW, fleet_power_w
 from solver.screening import fractional_prices
 
 
@@ -61,7 +62,7 @@ def _unable(bench: Bench, lever: Lever) -> str:
     if unserved:
         return _unserved(bench, lever, unserved)
     unlimited = (replace(o, stock=None) for o in offers)
-    lifted = bench.solve(unlimited, lift_max_gpus=True)
+    lifted = bench.solve(unlimited, lift_size=True)
     if lifted.bought is None:
         return "no mix of its configurations serves every class within the limits"
     need = f"it would take {_nodes(sum(lifted.bought.values()))}"
@@ -74,7 +75,25 @@ def _unable(bench: Bench, lever: Lever) -> str:
     most = bench.problem.instance.caps.max_gpus
     if most is not None and gpus > most:
         return f"{need} of {gpus} GPUs, more than the {most} of hardware.max_gpus"
+    over = _over_power(bench, lifted.bought)
+    if over:
+        return f"{need} of {over}"
     return f"{need}, more than its stock and the limits allow"
+
+
+def _over_power(bench: Bench, bought: Bought) -> str:
+    """Say how a fleet is over the limit on power; "" if it is not."""
+    most_kw = bench.problem.instance.caps.max_power_kw
+    if most_kw is None:
+        return ""
+    nodes = ((bench.offers[name], count) for name, count in bought.items())
+    power_w = fleet_power_w(nodes, bench.problem.catalog.accelerators)
+    if power_w is None:
+        return "unknown power, and hardware.max_power_kw is set"
+    drawn_kw = power_w / WATTS_PER_KW
+    if drawn_kw <= most_kw:
+        return ""
+    return f"{drawn_kw:,.4g} kW, more than the {most_kw:g} of hardware.max_power_kw"
 
 
 def _unserved(bench: Bench, lever: Lever, classes: list[str]) -> str:

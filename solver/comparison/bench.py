@@ -85,7 +85,7 @@ class Bench:
         offers: Iterable[Offer],
         *,
         below_usd: Fraction | None = None,
-        lift_max_gpus: bool = False,
+        lift_size: bool = False,
     ) -> Answer:
         """Return the cheapest fleet over some offers.
 
@@ -93,13 +93,14 @@ class Bench:
         ----------
         below_usd
             Only fleets that cost less are of interest.
-        lift_max_gpus
-            Leave out the limit on the size of the fleet as well.
+        lift_size
+            Leave out the limits on the size of the fleet as well: accelerators and power.
         """
         self.programs += 1
         instance = restrict(self.problem.instance, offers=tiers_of(offers))
-        if lift_max_gpus:
-            instance = replace(instance, caps=replace(instance.caps, max_gpus=None))
+        if lift_size:
+            caps = replace(instance.caps, max_gpus=None, max_power_kw=None)
+            instance = replace(instance, caps=caps)
         known = None if below_usd is None else float(below_usd)
         problem, solved, predicted = solve_problem(
             replace(self.problem, instance=instance), self.options, known_usd=known

@@ -15,6 +15,7 @@ from solver.comparison.break_even import BreakEven
 from solver.comparison.sentences import Findings, sentence_of
 from solver.comparison.stock import Worth
 from solver.explain.alternatives import pools_in_short
+from solver.power import WATTS_PER_KW, fleet_power_w
 
 SCHEMA = "minfleet/comparison/v1"
 
@@ -98,14 +99,8 @@ def fleet_entry(
 
 def _power_kw(bench: Bench, bought: Mapping[Offer, int]) -> float | None:
     """Return the rated power of all accelerators of a fleet; None if one's is not known."""
-    known = bench.problem.catalog.accelerators
-    total_w = 0.0
-    for offer, nodes in bought.items():
-        chip = known.get(offer.accelerator)
-        if chip is None or chip.tdp_w is None:
-            return None
-        total_w += chip.tdp_w * offer.gpus_per_node * nodes
-    return round(total_w / 1000, DIGITS)
+    total_w = fleet_power_w(bought.items(), bench.problem.catalog.accelerators)
+    return None if total_w is None else round(total_w / WATTS_PER_KW, DIGITS)
 
 
 def offer_facts(offer: Offer) -> dict[str, Any]:

@@ -189,7 +189,7 @@ def _filters(workload: Workload) -> Iterator[Relaxation]:
 
 def _caps(workload: Workload) -> Iterator[Relaxation]:
     hardware = workload.hardware
-    for name in ("max_gpus", "max_cost_per_hour_usd"):
+    for name in ("max_gpus", "max_cost_per_hour_usd", "max_power_kw", "max_providers"):
         start = getattr(hardware, name)
         if start is not None:
             yield Relaxation(f"hardware.{name}", start, None, _with_caps(**{name: None}))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,9 @@ from data.offers import PRICING
 from data.precision import precisions, weight_loss_pct
 from solver.candidates import Miss
 from solver.demand import merged_sla
-from solver.engines.result import Termination
+from solver.explain.size import SIZES, Size, smallest
 from solver.fleet import Fleet, cheapest_fleet
-from solver.instance import Caps, Instance
+from solver.instance import Instance
 from solver.layouts import weight_formats
 from solver.problem import Problem, build_problem
 from solver.screening import fractional_prices
@@ -88,6 +87,12 @@ def _field(workload: Workload, w: int, name: str) -> str:
 
 def _unserved(problem: Problem, name: str, fits_nowhere: bool) -> dict[str, Any]:
     """Say why nothing serves a class although no target is in the way."""
+    if _hidden_by_power(problem, name):
+        return {
+            "limit": "hardware.max_power_kw",
+            "value": problem.instance.caps.max_power_kw,
+            "sentence": f"class {name}: the power of what could serve it is not published",
+        }
     if problem.measured is not None:
         return {"limit": "measured", "sentence": f"class {name}: no capacity was measured for it"}
     if problem.workload.serving.disaggregation == "only":
@@ -101,6 +106,16 @@ def _unserved(problem: Problem, name: str, fits_nowhere: bool) -> dict[str, Any]
         return {"limit": "memory", "sentence": sentence}
     sentence = f"class {name}: no accelerator allowed runs the allowed weight and KV formats"
     return {"limit": "precision", "sentence": sentence}
+
+
+def _hidden_by_power(problem: Problem, name: str) -> bool:
+    """Whether a class could be served but for accelerators whose power is not known."""
+    instance = problem.instance
+    if instance.caps.max_power_kw is None:
+        return False
+    free = replace(instance, caps=replace(instance.caps, max_power_kw=None))
+    served = fractional_prices(free).class_usd
+    return bool(np.isfinite(served[instance.class_names.index(name)]))
 
 
 def _per_token(problem: Problem, w: int, miss: Miss) -> str:
@@ -121,8 +136,12 @@ def _relaxations(
     problem: Problem, gap: float, time_limit_s: float
 ) -> Iterator[dict[str, Any] | None]:
     caps, workload = problem.instance.caps, problem.workload
-    if caps.max_gpus is not None:
-        yield _least_gpus(problem, gap, time_limit_s)
+    for size in SIZES:
+        if size.limit(caps) is not None:
+            yield _least_size(problem, size, gap, time_limit_s)
+    if caps.max_providers is not None:
+        more = range(caps.max_providers, max(len(problem.instance.providers), 1) + 1)
+        yield _least_change(problem, "max_providers", more, gap, time_limit_s)
     if caps.max_cost_per_hour_usd is not None:
         free = replace(caps, max_cost_per_hour_usd=None)
         fleet = _solve(replace(problem.instance, caps=free), gap, time_limit_s)
@@ -194,43 +213,15 @@ def _hundredths(start: float, end: float) -> list[float]:
     return [start, *between, end]
 
 
-def _least_gpus(problem: Problem, gap: float, time_limit_s: float) -> dict[str, Any] | None:
-    """Return the fewest accelerators that do, and the cheapest fleet within them.
-
-    The fewest whatever they cost come from the same program with each node priced by its
-    accelerators; where a budget asks for more of cheaper ones, their number is halved towards.
-    """
-    instance = problem.instance
-    counted = tuple(
-        replace(o, price_per_node_hour_usd=Decimal(o.gpus_per_node), upfront_usd=None)
-        for o in instance.offers
-    )
-    free = replace(instance.caps, max_gpus=None, max_cost_per_hour_usd=None)
-    fewest = cheapest_fleet(
-        replace(instance, offers=counted, caps=free), gap=0.0, time_limit_s=time_limit_s
-    )
-    if fewest.fleet is None or fewest.result.termination is not Termination.GAP_CLOSED:
+def _least_size(
+    problem: Problem, size: Size, gap: float, time_limit_s: float
+) -> dict[str, Any] | None:
+    found = smallest(problem.instance, size, gap=gap, time_limit_s=time_limit_s)
+    if found is None:
         return None
-
-    def within(gpus: int | None) -> Fleet | None:
-        caps: Caps = replace(instance.caps, max_gpus=gpus)
-        return _solve(replace(instance, caps=caps), gap, time_limit_s)
-
-    least = fewest.fleet.gpus
-    fleet = within(least)
-    if fleet is None:
-        fleet = within(None)
-        if fleet is None:
-            return None
-        low, least = least, fleet.gpus
-        while least - low > 1:
-            middle = (low + least) // 2
-            smaller = within(middle)
-            if smaller is None:
-                low = middle
-            else:
-                fleet, least = smaller, smaller.gpus
-    return _entry("hardware.max_gpus", instance.caps.max_gpus, least, float(fleet.cost_usd))
+    least, fleet = found
+    start = size.limit(problem.instance.caps)
+    return _entry(f"hardware.{size.name}", start, least, float(fleet.cost_usd))
 
 
 def _stock_entry(instance: Instance, fleet: Fleet) -> dict[str, Any]:

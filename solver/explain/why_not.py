@@ -51,12 +51,21 @@ def why_not(
             entry |= _line(
                 "filtered", "its offers do not pass the provider, region or pricing filters"
             )
+        elif hardware.max_power_kw is not None and _tdp_w(problem, name) is None:
+            entry |= _line(
+                "power_unknown", "its power is not published, and hardware.max_power_kw is set"
+            )
         elif name in costs:
             entry |= _dearer(costs[name], fleet)
         else:
             entry |= cannot_serve(problem.search.reasons.get(name, []))
         lines.append(entry)
     return tuple(lines)
+
+
+def _tdp_w(problem: Problem, name: str) -> float | None:
+    chip = problem.catalog.accelerators.get(name)
+    return None if chip is None else chip.tdp_w
 
 
 def _line(reason: str, sentence: str) -> dict[str, Any]:

@@ -140,6 +140,14 @@ def cheapest_nodes(instance: Instance, replicas: Counts, below: float = math.inf
     enough = cost < below
     if caps.max_gpus is not None:
         enough &= nodes @ sizes <= caps.max_gpus
+    if caps.max_power_kw is not None:
+        chips = {c.shape.accelerator.name: c.shape.accelerator.tdp_w for c in instance.candidates}
+        watts = np.array([o.gpus_per_node * (chips[o.accelerator] or math.inf) for o in offers])
+        enough &= nodes @ watts <= 1000 * caps.max_power_kw + 1e-9
+    if caps.max_providers is not None:
+        names = sorted({o.provider for o in offers})
+        used = np.stack([nodes[:, [o.provider == n for o in offers]].any(axis=1) for n in names])
+        enough &= used.sum(axis=0) <= caps.max_providers
     if caps.max_cost_per_hour_usd is not None:
         enough &= cost <= caps.max_cost_per_hour_usd + 1e-9
     for name in {c.shape.accelerator.name for c, _ in wanted}:

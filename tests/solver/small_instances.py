@@ -18,8 +18,12 @@ DAY = dt.date(2026, 7, 1)
 FAST_GBPS = 400.0
 
 
+TDP_W = {"a": 300.0, "b": 700.0, "c": 75.0}
+"""Rated power of the accelerators; that of any other is not known."""
+
+
 def chip(name: str) -> Accelerator:
-    """Return an accelerator; the program reads its name only."""
+    """Return an accelerator; the program reads its name and its power only."""
     return Accelerator(
         name=name,
         vendor="acme",
@@ -35,7 +39,7 @@ def chip(name: str) -> Accelerator:
         link_gb_per_s=32.0,
         link_domain=1,
         pcie_gb_per_s=None,
-        tdp_w=None,
+        tdp_w=TDP_W.get(name),
         compute_capability="",
         weight_formats=("bf16",),
         kv_formats=("bf16", "fp8"),
@@ -125,7 +129,7 @@ def instance(
 
 
 NODE_SIZES = (1, 2, 3, 4, 6, 8)
-PLACES = (("acme", "eu"), ("acme", "us"))
+PLACES = (("acme", "eu"), ("acme", "us"), ("bolt", "eu"))
 
 
 @st.composite
@@ -151,6 +155,8 @@ def instances(draw: st.DrawFn, max_candidates: int = 4, split: bool = False) -> 
         "max_gpus": draw(st.one_of(st.none(), st.none(), st.integers(1, 24))),
         "max_cost_per_hour_usd": draw(st.one_of(st.none(), st.none(), st.integers(1, 60))),
         "max_quality_loss_pct": draw(st.sampled_from((None, 0.5, 1.0, 1.0))),
+        "max_power_kw": draw(st.sampled_from((None, None, None, 0.3, 0.75, 1.4, 3.0))),
+        "max_providers": draw(st.sampled_from((None, None, 1))),
     }
     return instance(rates, candidates, offers, **caps)
 

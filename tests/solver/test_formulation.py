@@ -235,6 +235,30 @@ def test_max_gpus():
     assert optimum(case, drop="max_gpus") == pytest.approx(4)
 
 
+def test_max_power():
+    # 3 accelerators of 300 W, or 3 of 75 W at twice the price: the limit is met to the watt.
+    choices = [candidate(1), candidate(1, accelerator="c")]
+    case = instance((3,), choices, [offer("a", price=1), offer("c", price=2)], max_power_kw=0.45)
+    assert optimum(case) == pytest.approx(1 + 2 * 2)
+    assert optimum(case, drop="max_power") == pytest.approx(3)
+    exact = replace(case, caps=replace(case.caps, max_power_kw=0.449))
+    assert optimum(exact) == pytest.approx(6)
+
+
+def test_max_providers():
+    # Either provider sells two at $1, and bolt more at $5: two at each, or all at bolt.
+    offers = [
+        offer(price=1, name="a", stock=2),
+        offer(price=1, name="b", stock=2, place=("bolt", "eu")),
+        offer(price=5, name="c", place=("bolt", "eu")),
+    ]
+    case = instance((4,), [candidate(1)], offers, max_providers=1)
+    assert optimum(case) == pytest.approx(2 + 2 * 5)
+    assert optimum(case, drop="max_providers") == pytest.approx(4)
+    both = replace(case, caps=replace(case.caps, max_providers=2))
+    assert "max_providers" not in compile_program(both).row_names
+
+
 def test_budget():
     case = instance((2,), [candidate(1)], [offer(price="1.50")], max_cost_per_hour_usd=2.99)
     assert optimum(case) is None

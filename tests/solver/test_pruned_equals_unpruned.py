@@ -79,6 +79,8 @@ hardware = st.fixed_dictionaries(
     {
         "spare_replicas": st.sampled_from((0, 0, 1)),
         "max_gpus": st.sampled_from((None, None, 8)),
+        "max_power_kw": st.sampled_from((None, None, 1.4, 6.0)),
+        "max_providers": st.sampled_from((None, 1)),
     }
 )
 precision = st.sampled_from(
