@@ -37,6 +37,7 @@ from api.schemas.catalog import (
 from api.schemas.comparison import ComparisonDocument
 from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
+from api.schemas.frontier import FrontierDocument
 from api.schemas.jobs import JobDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.plan_list import PlanList
@@ -164,6 +165,29 @@ class Client:
             content = content_to_compare(workload, content)
         body = {"workload": content, "offers": list(offers), **_given(more)}
         return self._make("/v1/comparisons", body, ComparisonDocument, progress, fresh=fresh)
+
+    def frontier(
+        self,
+        workload: Workload | Mapping[str, Any] | str | Path,
+        *,
+        of: str = "tpot_ms",
+        progress: Callable[[JobDocument], None] = lambda job: None,
+        fresh: bool = False,
+        **more: Any,
+    ) -> FrontierDocument:
+        """Return the least cost for each level of a target or limit; raises as `plan`.
+
+        Parameters
+        ----------
+        workload
+            As for `plan`.
+        of
+            What the cost is set against, as of a `FrontierRequest`.
+        more
+            What a `FrontierRequest` has besides.
+        """
+        body = {"workload": _content(workload), "of": of, **_given(more)}
+        return self._make("/v1/frontiers", body, FrontierDocument, progress, fresh=fresh)
 
     def simulate(
         self,

@@ -119,3 +119,68 @@ def break_even(offers: Sequence[Mapping[str, Any]]) -> Options:
 def height_px(rows: int) -> int:
     """Return how high a chart of rows is."""
     return 110 + ROW_PX * rows
+
+
+AXES = {
+    "tpot_ms": "target of the time per further token, ms",
+    "ttft_ms": "target of the time to first token, ms",
+    "quality_loss_pct": "most quality that may be lost, %",
+    "power_kw": "most rated power of all GPUs, kW",
+    "providers": "most providers",
+}
+"""What a frontier sets the cost against → title of the axis."""
+
+BEYOND = 1.15
+"""How far the last step is drawn, as a multiple of the last level."""
+
+
+def frontier(document: Mapping[str, Any], selected: int | None) -> Options:
+    """Return the least cost over the level: a staircase, each corner a fleet that one can click.
+
+    Parameters
+    ----------
+    document
+        A frontier document.
+    selected
+        The point that is looked at.
+    """
+    points = document["points"]
+    corners = [[p["value"], p["cost_per_hour_usd"]] for p in points]
+    last = points[-1]
+    end = last["holds_until"] or max(last["value"] * BEYOND, last["value"] + 1)
+    line = [*corners, [end, last["cost_per_hour_usd"]]]
+
+    def dot(index: int) -> Options:
+        chosen = index == selected
+        return {
+            "value": corners[index],
+            "symbolSize": 18 if chosen else 11,
+            "itemStyle": {"color": SECOND if points[index]["in_force"] else FIRST}
+            | ({"borderColor": INK, "borderWidth": 2} if chosen else {}),
+            "name": points[index]["fleet"],
+        }
+
+    return base() | {
+        "grid": {"left": 8, "right": 24, "top": 24, "bottom": 44, "containLabel": True},
+        "legend": {"show": False},
+        "xAxis": axis(AXES[document["of"]["name"]], scale=True),
+        "yAxis": axis("", axisLabel={"color": QUIET, ":formatter": "v => '$' + v"}, min=0),
+        "series": [
+            {
+                "type": "line",
+                "step": "end",
+                "data": line,
+                "symbol": "none",
+                "silent": True,
+                "lineStyle": {"color": FIRST, "width": 2},
+            },
+            {"type": "scatter", "data": [dot(i) for i in range(len(points))], "cursor": "pointer"},
+        ],
+        "tooltip": {
+            **base()["tooltip"],
+            "trigger": "item",
+            ":formatter": "p => { const t = document.createElement('span'); t.innerText = p.name; "
+            "return `<b>$${p.value[1].toFixed(2)}</b> an hour from ${p.value[0]} on<br>`"
+            " + t.innerHTML; }",
+        },
+    }

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from api.page.ask import Asker, RefusedError
 from api.page.quotes import template
+from api.page.show import frontier
 from api.page.show.comparison import COLUMNS, flat
 from api.page.show.difference import DIFFERENCE_COLUMNS, difference
 from api.service.problems import ProblemError
@@ -122,3 +123,16 @@ async def diff_file(request: Request, kind: Literal["json", "csv"], a: str, b: s
     if kind == "csv":
         return csv_file("diff.csv", as_csv(DIFFERENCE_COLUMNS, rows))
     return json_file("diff.json", {"first": a, "second": b, "differences": rows})
+
+
+@router.get("/frontiers/{frontier_id}.json")
+async def frontier_json(request: Request, frontier_id: str) -> Response:
+    """Return a frontier document."""
+    return json_file("frontier.json", await _stored(request, "frontier", frontier_id))
+
+
+@router.get("/frontiers/{frontier_id}.csv")
+async def frontier_csv(request: Request, frontier_id: str) -> Response:
+    """Return the points of a frontier, a row each."""
+    found = await _stored(request, "frontier", frontier_id)
+    return csv_file("frontier.csv", as_csv(frontier.COLUMNS, frontier.rows(found)))

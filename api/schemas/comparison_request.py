@@ -6,23 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.schemas.requests import Day, Request, Rows
-from api.schemas.units import unit
+from api.schemas.requests import EffortSettings, Request, Rows
 from solver.workload import Workload
 
 OfferIds = Annotated[list[Annotated[str, Field(max_length=400)]], Field(min_length=1)]
-
-
-class ComparisonSettings(Request):
-    """How hard to try."""
-
-    gap: Annotated[float, Field(ge=0, le=1)] = 1e-4
-    """Relative gap at which a fleet counts as proven; break-even prices are always exact."""
-    time_limit_s: Annotated[float, unit("seconds", ge=0.1, le=86_400)] = 60.0
-    """Wall time for each program; the server has limits of its own for it and for the whole job."""
-    as_of: Day | None = None
-    """Day of the comparison: offers must be on sale then, and the age of prices is counted to it.
-    Today by default."""
 
 
 class ComparisonRequest(Request):
@@ -48,5 +35,5 @@ class ComparisonRequest(Request):
     coefficients: Rows | None = None
     """Coefficients of the performance model over the shipped ones, as `minfleet calibrate` writes
     them."""
-    settings: ComparisonSettings | None = None
-    """How hard to try; each has a default."""
+    settings: EffortSettings | None = None
+    """How hard to try; each has a default. Break-even prices are exact whatever the gap."""

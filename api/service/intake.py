@@ -71,7 +71,7 @@ class Intake:
         self.check_time_limit(settings.time_limit_s)
         for name, rows in envelope.items():
             self.check_rows(name, rows)
-        catalog_id = self._snapshot(envelope)
+        catalog_id = self.snapshot_id(envelope)
         as_of = settings.as_of or dt.date.today()
         task = {
             "workload": workload.to_dict(),
@@ -209,8 +209,14 @@ class Intake:
                 raise InputError(f"unknown key {name!r}; {meant}")
         return {name: value for name, value in found.items() if value is not None}
 
-    def _snapshot(self, envelope: Mapping[str, Any]) -> str:
-        """Return the id of the snapshot that a request plans over, which is stored."""
+    def snapshot_id(self, envelope: Mapping[str, Any]) -> str:
+        """Return the id of the snapshot that a request plans over, which is stored.
+
+        Raises
+        ------
+        InputError, ProblemError
+            If a row is wrong, or there is no such snapshot.
+        """
         catalog_id = envelope.get("catalog_id")
         catalogs = self.store.catalogs
         rows = {n: envelope[n] for n in ("offers", "add_offers", "accelerators") if n in envelope}

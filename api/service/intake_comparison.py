@@ -6,7 +6,8 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from api.schemas.comparison_request import ComparisonRequest, ComparisonSettings
+from api.schemas.comparison_request import ComparisonRequest
+from api.schemas.requests import EffortSettings
 from api.service.intake import Intake, cells_of, edition, parsed
 from api.store.jobs import NewJob
 from api.store.records import digest_of
@@ -38,7 +39,7 @@ def comparison_job(intake: Intake, content: Any) -> NewJob:
         intake.check_rows(name, envelope.get(name))
     rest = {k: v for k, v in envelope.items() if k not in CHECKED_APART}
     request = parsed(_Rest, rest, "")
-    settings = request.settings or ComparisonSettings()
+    settings = request.settings or EffortSettings()
     intake.check_time_limit(settings.time_limit_s)
     catalog_id, compared = _competing(intake, envelope, request)
     subsets = {name: list(dict.fromkeys(ids)) for name, ids in (request.subsets or {}).items()}

@@ -14,7 +14,7 @@ from api.service.problems import TASK_PROBLEMS, problem
 from api.service.settings import Settings
 from api.service.workers import TaskAnswer, TaskError, WorkerDiedError
 from api.store.jobs import Job, Jobs
-from api.store.plans import store_comparison, store_plan, store_simulation
+from api.store.plans import store_document, store_plan, store_simulation
 from api.store.queue import Queue
 from api.store.records import new_id, now
 
@@ -162,9 +162,14 @@ def _storing(job: Job, document: dict[str, Any]) -> Callable[[Connection], None]
             digest=job.digest if reused else None,
             key_id=job.key_id,
         )
-    if job.kind == "comparison":
-        digest = job.digest if document["complete"] else None
-        return partial(store_comparison, document=document, digest=digest, key_id=job.key_id)
+    if job.kind in ("comparison", "frontier"):
+        return partial(
+            store_document,
+            kind=job.kind,
+            document=document,
+            digest=job.digest if document["complete"] else None,
+            key_id=job.key_id,
+        )
     return partial(
         store_simulation,
         document=document,

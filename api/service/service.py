@@ -186,12 +186,12 @@ class Service:
         wish: Wish,
         key_id: str | None,
     ) -> Answer:
-        """Answer a request for a plan, simulation or comparison: from the store, or by a job.
+        """Answer a request for something to be solved: from the store, or by a job.
 
         Parameters
         ----------
         kind
-            ``plan``, ``simulation`` or ``comparison``.
+            ``plan``, ``simulation``, ``comparison`` or ``frontier``.
         prepare
             Turns the parsed body into a job.
 

@@ -1,4 +1,4 @@
-"""Plans, simulations and comparisons, with the workloads and snapshots they came from."""
+"""Plans and other answers, with the workloads and snapshots that they came from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, select, update
 
 from api.store.database import Database
 from api.store.records import digest_of, insert_new, now
-from api.store.tables import comparisons, plans, simulations, workloads
+from api.store.tables import comparisons, frontiers, plans, simulations, workloads
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Plans:
         return None if row is None else (row.id, row.document)
 
     def result(self, kind: str, result_id: str) -> str | None:
-        """Return the document of a plan, simulation or comparison (`kind`)."""
+        """Return the document of a plan, simulation, comparison or frontier (`kind`)."""
         table = TABLES[kind]
         return self._document(table, table.c.id == result_id)
 
@@ -116,7 +116,12 @@ class Plans:
         return self._database.read(lambda c: c.execute(query).scalar())
 
 
-TABLES = {"plan": plans, "simulation": simulations, "comparison": comparisons}
+TABLES = {
+    "plan": plans,
+    "simulation": simulations,
+    "comparison": comparisons,
+    "frontier": frontiers,
+}
 """Kind of a job → the table that its result goes to."""
 
 
@@ -196,13 +201,18 @@ def store_simulation(
     )
 
 
-def store_comparison(
-    connection: Connection, document: dict[str, Any], *, digest: str | None, key_id: str | None
+def store_document(
+    connection: Connection,
+    kind: str,
+    document: dict[str, Any],
+    *,
+    digest: str | None,
+    key_id: str | None,
 ) -> None:
-    """Store a comparison document, its ``id`` included, within a transaction."""
+    """Store a comparison or frontier (`kind`), its ``id`` included, within a transaction."""
     _insert_answer(
         connection,
-        comparisons,
+        TABLES[kind],
         id=document["id"],
         digest=digest,
         key_id=key_id,

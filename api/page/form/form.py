@@ -71,11 +71,19 @@ class Form:
         self._build()
         self._changed()
 
-    def show_fault(self, sentence: str | None) -> None:
-        """Show what is wrong with the workload, at its field where that is on the form."""
+    def show_fault(self, sentence: str | None, *, at_field: bool = False) -> None:
+        """Show what is wrong with the workload, at its field where that is on the form.
+
+        Parameters
+        ----------
+        at_field
+            Show nothing here if it is about no field of the form: it is shown elsewhere, too.
+        """
+        guilty = None if sentence is None else self._guilty(sentence)
+        if at_field and guilty is None:
+            sentence = None
         self._fault.visible = sentence is not None
         self._fault.text = sentence or ""
-        guilty = None if sentence is None else self._guilty(sentence)
         for place, element in self._sheet.fields.items():
             element.props["error"] = place == guilty
 

@@ -20,6 +20,8 @@ LIMITS = {
     "hardware.regions": "regions",
     "hardware.accelerators": "accelerators",
     "hardware.max_gpus": "most GPUs",
+    "hardware.max_power_kw": "most power",
+    "hardware.max_providers": "most providers",
     "hardware.max_cost_per_hour_usd": "budget per hour",
     "hardware.spare_replicas": "spare replicas",
     "hardware.max_spot_share": "most spot",
@@ -52,7 +54,7 @@ def value(given: Any, field: str = "") -> str:
         return str(given)
     if field.endswith("_usd"):
         return f"${given:,.2f}"
-    units = {"_ms": " ms", "_pct": " %"}
+    units = {"_ms": " ms", "_pct": " %", "_kw": " kW"}
     unit = next((u for ending, u in units.items() if field.endswith(ending)), "")
     return f"{given:,.6g}{unit}"
 

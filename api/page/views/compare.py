@@ -52,7 +52,7 @@ async def compare_view(request: Request, w: str = "", q: str = "") -> Response |
 
             def show_fault(error: RefusedError | None) -> None:
                 trouble.content = "" if error is None else fault_box(str(error), error.faults)
-                form.show_fault(None if error is None else str(error))
+                form.show_fault(None if error is None else str(error), at_field=True)
                 if error is not None:
                     panel.clear()
 

@@ -40,6 +40,12 @@ MADE = """
 """
 """A cell that leads to the plan."""
 
+CHOOSE = """
+<q-checkbox v-model="props.selected" dense
+ :aria-label="`Choose the plan of ${props.row.model}, ${props.row.created_at.slice(0, 19)}`" />
+"""
+"""A cell that says what it chooses."""
+
 
 @ui.page("/history")
 async def history_view(
@@ -93,6 +99,7 @@ def _table(plans: list[dict[str, Any]], status: str, model: str) -> None:
     for column in table.columns:
         column["sortable"] = True
     table.add_slot("body-cell-created_at", MADE)
+    table.add_slot("body-selection", CHOOSE)
 
     def pick() -> None:
         chosen = sorted(table.selected, key=lambda p: p["number"])

@@ -59,9 +59,12 @@ async def plan_view(request: Request, w: str = "") -> Response | None:
             with ui.element("div").classes("row-of-buttons"):
                 share = ui.button("Copy the link", icon="link").props("flat dense no-caps")
                 share.on("click", js_handler="() => minfleet.copyLink()")
-                compare = ui.button("Compare offers for it", icon="balance")
-                compare.props("flat dense no-caps")
-                compare.on("click", js_handler="() => minfleet.go('/compare')")
+                for title, icon, path in (
+                    ("Compare offers for it", "balance", "/compare"),
+                    ("Its trade-offs", "show_chart", "/pareto"),
+                ):
+                    way = ui.button(title, icon=icon).props("flat dense no-caps")
+                    way.on("click", js_handler=f"() => minfleet.go('{path}')")
         with ui.element("section").classes("form").props('aria-label="Workload"'):
 
             def changed() -> None:

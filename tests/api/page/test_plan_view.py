@@ -7,7 +7,7 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from live_server import SMALL
+from live_server import SMALL, slow, until
 
 from api.page.address import packed, unpacked
 
@@ -169,3 +169,24 @@ def test_a_plan_as_files(opened, server):
     assert cost(view) == f"${plan['cost_per_hour_usd']:,.2f} an hour"
     assert head.startswith("name,role,model,accelerator,offer_id")
     assert [r.split(",")[0] for r in rows] == [p["name"] for p in plan["pools"]]
+
+
+def jobs_of(client, state):
+    return {j["id"] for j in client.get("/v1/jobs", params={"state": state}).json()["jobs"]}
+
+
+def test_what_is_superseded_is_given_up_unless_others_want_it(opened, server):
+    """The page stops its own job as the form moves on, and never one that REST waits for, too."""
+    with server.client() as client:
+        before = jobs_of(client, "cancelled")
+        view = opened(link(slow(31.5)["workload"]))
+        first = until(lambda: jobs_of(client, "running"), "a job at work")
+        view.get_by_label("Rate", exact=True).first.fill("77")
+        until(lambda: jobs_of(client, "cancelled") - before == first, "the first is given up")
+        second = until(lambda: jobs_of(client, "running") - first, "the second at work")
+        view.wait_for_url(lambda _: asked(view)["classes"][0]["rate_rps"] == 77)
+        sent = client.post("/v1/plans", json=asked(view), headers={"Prefer": "wait=0"})
+        assert {sent.json()["id"]} == second, "both ask for the same job"
+        view.get_by_role("button", name="Stop").click()
+        assert client.post("/v1/plans", json=asked(view)).status_code == 200
+        assert jobs_of(client, "cancelled") - before == first, "the second was wanted by others"

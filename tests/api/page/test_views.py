@@ -25,13 +25,15 @@ def paths(plans):
     return {
         f"/?w={workload}": ".chip",
         f"/compare?w={workload}": ".welcome",
+        f"/pareto?w={workload}": ".main-button",
         "/history": ".q-table tbody tr",
         f"/diff?a={a}&b={b}": ".named",
         f"/plans/{a}": ".chip",
     }
 
 
-NAMELESS = """() => [...document.querySelectorAll('input, button, select, textarea, a[href]')]
+NAMELESS = """() => [...document.querySelectorAll(
+    'input, button, select, textarea, a[href], tbody [role=checkbox]')]
   .filter(e => e.type != 'file' && e.type != 'hidden' && e.checkVisibility())
   .filter(e => !(e.ariaLabel || e.labels?.length && e.labels[0].innerText || e.innerText.trim()))
   .map(e => e.outerHTML.slice(0, 200))"""

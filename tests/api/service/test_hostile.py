@@ -59,7 +59,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/plans", "/v1/estimates", "/v1/simulations", "/v1/comparisons"]
+    "path", ["/v1/plans", "/v1/estimates", "/v1/simulations", "/v1/comparisons", "/v1/frontiers"]
 )
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
 def test_malformed_bodies(client, path, body):
@@ -78,6 +78,7 @@ def test_wrong_types(client, body):
         "/v1/estimates",
         "/v1/simulations",
         "/v1/comparisons",
+        "/v1/frontiers",
         "/v1/catalog/models",
     ):
         answer = client.post(path, json=body)
@@ -157,7 +158,7 @@ def test_no_name_reaches_a_file(client, path):
     sentence(client.post("/v1/plans", json={**small(), "catalog_id": path}), 404)
     sentence(client.post("/v1/simulations", json={"plan_id": path}), 404)
     sentence(client.post("/v1/catalog/models", json={"name": path, "config": {}}), 422)
-    for resource in ("plans", "simulations", "comparisons", "jobs"):
+    for resource in ("plans", "simulations", "comparisons", "frontiers", "jobs"):
         quoted = httpx.URL(client.base_url).copy_with(raw_path=f"/v1/{resource}/{path}".encode())
         assert client.get(quoted).status_code in (400, 404)
 
