@@ -37,8 +37,8 @@ def get(content: dict[str, Any], path: Path) -> Any:
     found: Any = content
     for step in path:
         if isinstance(found, dict) and step not in found:
-            return DEFAULTS.get(str(path[0]), {}).get(str(step))
-        found = found[step]  # type: ignore[index]
+            return copy.copy(DEFAULTS.get(str(path[0]), {}).get(str(path[-1])))
+        found = found[step]
     if path[-1] in ("isl", "osl") and isinstance(found, dict):
         return found.get("mean")
     return found
@@ -46,6 +46,8 @@ def get(content: dict[str, Any], path: Path) -> Any:
 
 def put(content: dict[str, Any], path: Path, value: Any) -> None:
     """Set a field; one that is as by default is left out, so that links stay short."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     *way, last = path
     block: Any = content
     for step in way:
@@ -53,8 +55,6 @@ def put(content: dict[str, Any], path: Path, value: Any) -> None:
     if last in ("isl", "osl") and isinstance(block.get(last), dict):
         block[last] = {**block[last], "mean": value}
         return
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     if last in DEFAULTS.get(str(path[0]), {}) and DEFAULTS[str(path[0])][str(last)] == value:
         block.pop(last, None)
         if not block:

@@ -167,8 +167,12 @@ def several(
     given = get(sheet.content, path) or []
     known = list(dict.fromkeys([*options, *map(str, given)]))
     element = ui.select(known, value=list(given), multiple=True, with_input=len(known) > 8)
-    element.props(
-        f'outlined dense options-dense use-chips hide-bottom-space label="{label}" hint="{none}"'
-    )
-    element.on_value_change(lambda e: sheet.take(path, list(e.value) or empty))
+    element.props(f'outlined dense options-dense use-chips hide-bottom-space label="{label}"')
+
+    def took(values: list[str]) -> None:
+        element.props["hint"] = None if values else none
+        sheet.take(path, values or empty)
+
+    element.props["hint"] = None if given else none
+    element.on_value_change(lambda e: took(list(e.value)))
     sheet.keep(path, element)

@@ -96,7 +96,7 @@ class QuoteList:
             ui.label(name).classes("strong")
             ui.label(f"{facts[0]} × {facts[1]} · {facts[2].replace('_', '-')}").classes("quiet")
         if PRICE in row:
-            price = ui.number(value=float(row[PRICE]), suffix="$/node-hour", min=0, step=0.1)
+            price = ui.number(value=float(row[PRICE]), suffix="$/node-h", min=0, step=0.1)
             price.props(f'outlined dense debounce=500 aria-label="Price of {_plain(name)}"')
             price.on_value_change(lambda e: self._price(row, e.value))
         gone = ui.button(icon="close", on_click=lambda: self._remove(row))

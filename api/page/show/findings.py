@@ -41,7 +41,7 @@ def _against(figure: float | None, target: float | None) -> Cell:
     if target is None:
         return shown
     share = 0.0 if figure is None else min(figure / target, 1.0)
-    bar = tag("span", "", class_="bar", style=f"--share:{share:.0%}")
+    bar = tag("span", "", class_="share", style=f"--share:{share:.0%}")
     return shown + tag("small", text(f" of {milliseconds(target)}")) + bar
 
 

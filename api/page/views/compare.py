@@ -42,7 +42,10 @@ async def compare_view(request: Request, w: str = "", q: str = "") -> Response |
         fault = str(error)
     known, catalog = await names(), await to_thread.run_sync(catalog_in_force)
     client = ui.context.client
-    with frame(asker, "/compare", "Compare offers"), ui.element("div").classes("beside"):
+    with (
+        frame(asker, "/compare", "Compare offers"),
+        ui.element("div").classes("beside results-first"),
+    ):
         with ui.element("section").classes("head").props('aria-label="Comparison"'):
             trouble = ui.html(fault_box(fault) if fault else "")
             top = ui.element("div").classes("headline")

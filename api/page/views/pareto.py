@@ -52,7 +52,7 @@ async def pareto_view(
         fault = str(error)
     known = await names()
     client = ui.context.client
-    with frame(asker, "/pareto", "Trade-offs"), ui.element("div").classes("beside"):
+    with frame(asker, "/pareto", "Trade-offs"), ui.element("div").classes("beside results-first"):
         with ui.element("section").classes("head").props('aria-label="Trade-off"'):
             ui.html("What does a tighter target cost?", tag="h1")
             ui.html("The least cost for each level of one target or limit, proven for each.",
