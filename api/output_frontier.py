@@ -21,6 +21,9 @@ LABELS = {
 }
 """Name of what the cost is set against → heading of its column, and what it is in a sentence."""
 
+SMALL = 0.01
+"""Changes of the cost below this share are written with a digit more."""
+
 Entry = Mapping[str, Any]
 
 
@@ -34,10 +37,8 @@ def show_frontier(found: Frontier, name: str) -> None:
     """
     out = Lines()
     of, points = found.of, found.points
-    heading, words = LABELS[of["name"]]
+    heading, words = LABELS[of["name"]][0], whose(of)
     rates = sum(c["rate_rps"] for c in found.workload["classes"])
-    whose = of["field"].removeprefix("classes.").removesuffix(f".sla.{of['name']}")
-    words = f"{words} of {whose}" if of["field"].startswith("classes.") else words
     out.text(f"{num(rates)} requests/s of {name}: least cost by {words}", style="bold")
     out.text(_verdict(found), style="bold green" if found.complete else "bold yellow")
     if points:
@@ -49,6 +50,14 @@ def show_frontier(found: Frontier, name: str) -> None:
         out.line()
         out.text(_reading(found, words))
     warn(out, found.warnings)
+
+
+def whose(of: Entry) -> str:
+    """Return what the cost is set against, in words: of one class, or of all."""
+    words, field = LABELS[of["name"]][1], str(of["field"])
+    if not field.startswith("classes."):
+        return words
+    return f"{words} of {field.removeprefix('classes.').removesuffix('.sla.' + of['name'])}"
 
 
 def _verdict(found: Frontier) -> str:
@@ -68,13 +77,18 @@ def _row(point: Entry, of: Entry, least: float) -> tuple[str, ...]:
     return (
         f"{mark} {level(point['value'], of)}",
         usd(cost) if point["status"] == "optimal" else f"≤ {usd(cost)}",
-        "" if cost == least else f"{cost / least - 1:+.0%}",
+        "" if cost == least else _against(cost / least - 1),
         str(point["gpus"]),
         UNKNOWN if point["gpu_power_kw"] is None else num(point["gpu_power_kw"], 3),
         UNKNOWN if point["ttft_ms"] is None else num(point["ttft_ms"], 3),
         UNKNOWN if point["tpot_ms"] is None else num(point["tpot_ms"], 3),
         point["fleet"],
     )
+
+
+def _against(change: float) -> str:
+    """Write a change of the cost, a small one with a digit more."""
+    return f"{change:+.0%}" if abs(change) >= SMALL else f"{change:+.1%}"
 
 
 def level(value: float, of: Entry) -> str:

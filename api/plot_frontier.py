@@ -22,7 +22,7 @@ AXES = {
 }
 
 NEAR = 0.06
-"""Corners are named where their costs are so far apart, as a share of the highest."""
+"""Corners are named where their costs are so far apart, as a share of the axis."""
 
 LETTERS = 40
 """Longest name of a fleet."""
@@ -76,7 +76,7 @@ def _draw(axis: Axes, document: Entry) -> None:
         axis.set_xticks(range(1, int(end) + 1))
     elif levels[0] > 0 and end > WIDE * levels[0]:
         _logarithmic(axis)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(*_reach(costs))
     axis.grid(alpha=0.3, which="both", linewidth=0.5)
 
 
@@ -94,13 +94,21 @@ def _logarithmic(axis: Axes) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
+def _reach(costs: Sequence[float]) -> tuple[float, float]:
+    """Return the ends of the axis of costs: from 0 unless all of them are near each other."""
+    low, high = min(costs), max(costs)
+    room = 0.12 * (high - low) or 0.1 * high
+    return (0.0 if low < high / 2 else max(low - room, 0.0)), high + room
+
+
 def _told(points: Sequence[Entry]) -> list[Entry]:
     """Return the corners whose fleets are named: those that drop the most, not too near others."""
     drops = [
         (points[i - 1]["cost_per_hour_usd"] - p["cost_per_hour_usd"] if i else math.inf, -i)
         for i, p in enumerate(points)
     ]
-    apart = NEAR * points[0]["cost_per_hour_usd"]
+    low, high = _reach([p["cost_per_hour_usd"] for p in points])
+    apart = NEAR * (high - low)
     told: list[Entry] = []
     for _, i in sorted(drops, reverse=True):
         cost = points[-i]["cost_per_hour_usd"]

@@ -104,7 +104,8 @@ def _line(axis: Axes, factor: Entry, document: Entry) -> None:
     places = values if numbers else list(range(len(values)))
     at = dict(zip(map(repr, values), places, strict=True))
     xs = [at[repr(r["values"][name])] for r in told]
-    axis.plot(xs, [r["cost_per_hour_usd"] for r in told], color="C0", linewidth=1, zorder=1)
+    if numbers:
+        axis.plot(xs, [r["cost_per_hour_usd"] for r in told], color="C0", linewidth=1, zorder=1)
     for changes, face, text in ((False, "C0", "same fleet"), (True, "white", "another fleet")):
         mine = [(x, r) for x, r in zip(xs, told, strict=True) if r["fleet_changes"] is changes]
         if mine:

@@ -1,4 +1,4 @@
-"""Writes examples.md, and what README.md and comparison.md show of ``minfleet``'s output.
+"""Writes examples.md, and what README.md and other pages show of ``minfleet``'s output.
 
 ``make examples`` runs it. Each command is run as a user would run it, from the project's folder.
 """
@@ -30,6 +30,20 @@ COMPARE = (
 )
 
 
+QUOTES = "--offers examples/compare/quotes.csv"
+
+FRONTIERS = {
+    "tpot": "minfleet frontier examples/chat-70b.yaml --of tpot_ms --plot docs/frontier-tpot.svg",
+    "power": f"minfleet frontier examples/chat-70b.yaml --of power_kw {QUOTES}",
+    "providers": f"minfleet frontier examples/chat-70b.yaml --of providers {QUOTES}",
+    "sweep": f"minfleet sweep examples/chat-70b.yaml {QUOTES} \\\n"
+    "    --vary rate=0.5:2:4 --vary price:h200_sxm=0.8,1",
+    "sensitivity": f"minfleet sweep examples/chat-70b.yaml {QUOTES} \\\n"
+    "    --sensitivity --plot docs/sensitivity.svg",
+}
+"""Part of frontiers.md → the command whose output it shows."""
+
+
 def commands() -> list[str]:
     """Return the command of each example: chat-70b first, folders last."""
     files = sorted((ROOT / "examples").glob("*.yaml"), key=lambda p: (p.stem != "chat-70b", p.stem))
@@ -45,7 +59,7 @@ def printed(command: str) -> str:
     RuntimeError
         If it ends with another status than 0 (planned) or 1 (proven infeasible).
     """
-    program, *arguments = shlex.split(command)
+    program, *arguments = shlex.split(command.replace("\\\n", ""))
     ended = subprocess.run(
         [Path(sys.executable).parent / program, *arguments],
         cwd=ROOT,
@@ -80,6 +94,7 @@ def write() -> None:
     rewrite(HERE / "examples.md", {"examples": sections})
     rewrite(ROOT / "README.md", {"plan": console(FIRST)})
     rewrite(HERE / "comparison.md", {"example": console(COMPARE)})
+    rewrite(HERE / "frontiers.md", {name: console(c) for name, c in FRONTIERS.items()})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes docs/schemas/ and the tables of fields in plan.md, workload.md, simulation.md, schemas.md.
+"""Writes docs/schemas/ and the tables of fields in the pages: plan.md, workload.md and others.
 
 ``make schemas`` runs it; run it after changing a field of the workload or of a document. Meanings
 and units are those of the models in `solver/workload.py` and `api/schemas/`; a test compares.
@@ -44,6 +44,12 @@ ELSEWHERE = {
 
 OF_COMPARISONS = {"FleetAlone", "AlternativePool", "CatalogUsed"}
 """Definitions that comparison.md lists once, or plan.md does."""
+
+OF_POINTS = {"AlternativePool", "CatalogUsed"}
+"""Definitions that plan.md lists for frontiers and sweeps."""
+
+OF_SWEEPS = OF_POINTS | {"PointFleet"}
+"""The same, and the workload as it is, whose fields are those of a row."""
 
 OF_PLANS = {"BindingLimit", "LeftOut", "Alternative", "Infeasibility", "ReplicaPrediction"}
 """Definitions that plan.md lists for other documents, too."""
@@ -184,6 +190,10 @@ def pages() -> dict[str, dict[str, str]]:
         "plan.md": plan_tables(),
         "workload.md": workload_tables(),
         "comparison.md": {"document": table(field_rows(bare_schema("comparison"), OF_COMPARISONS))},
+        "frontiers.md": {
+            "frontier": table(field_rows(bare_schema("frontier"), OF_POINTS)),
+            "sweep-document": table(field_rows(bare_schema("sweep"), OF_SWEEPS)),
+        },
         "simulation.md": {"document": table(field_rows(bare_schema("simulation")))},
         "schemas.md": {
             name: table(field_rows(bare_schema(name), OF_PLANS))

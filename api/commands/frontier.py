@@ -97,7 +97,7 @@ def frontier(
 
     Exit status: 0 done, 1 no level has a fleet, 2 bad input, 3 not all levels proven in time.
     """  # noqa: D301 - click reads the escaped \b
-    from api.output_frontier import show_frontier
+    from api.output_frontier import show_frontier, whose
     from api.plot_frontier import draw_frontier
     from api.progress import growing
     from api.read import load_workload, place_of
@@ -126,7 +126,7 @@ def frontier(
             progress=progress,
         )
     text = found.to_json()
-    title = f"{name}: least cost by {of}" + ("" if of_class is None else f" of {of_class}")
+    title = f"{name}: least cost by {whose(found.of)}"
     writing.write(text, table_rows(found), lambda path: draw_frontier(path, title, found.to_dict()))
     if as_json:
         click.echo(text)
