@@ -68,6 +68,7 @@ def frame(asker: Asker, here: str, title: str) -> Iterator[None]:
                 out = ui.button(icon="logout").props('flat round dense aria-label="Log out"')
                 out.on("click", js_handler="() => minfleet.logOut()")
     with ui.element("div").classes("view") as main:
+        ui.html(title, tag="h1").classes("unseen")
         yield
     ui.skip_link("Skip to the content", target=main)
 

@@ -37,7 +37,7 @@ class Live:
     ) -> None:
         self._question = Question(asker, kind, prepare)
         self._show, self._fault = show, fault
-        self._task: asyncio.Task[None] | None = None
+        self._rest: asyncio.Task[None] | None = None
         with ui.element("div").classes("working").props("aria-live=polite") as self._box:
             ui.spinner(size="1.2em")
             self._stage = ui.label()
@@ -48,19 +48,22 @@ class Live:
 
     def ask(self, request: dict[str, Any], *, rest_s: float = REST_S) -> None:
         """Ask for something else from now on."""
-        if self._task is not None:
-            self._task.cancel()
-        self._task = background_tasks.create(self._answered(request, rest_s))
+        if self._rest is not None:
+            self._rest.cancel()  # what is asked already is superseded in due course
+        self._rest = background_tasks.create(self._rested(request, rest_s))
 
     async def stop(self) -> None:
         """Ask no more."""
-        if self._task is not None:
-            self._task.cancel()
+        if self._rest is not None:
+            self._rest.cancel()
         await self._question.withdraw()
         self._box.visible = False
 
-    async def _answered(self, request: dict[str, Any], rest_s: float) -> None:
+    async def _rested(self, request: dict[str, Any], rest_s: float) -> None:
         await asyncio.sleep(rest_s)
+        background_tasks.create(self._answered(request))
+
+    async def _answered(self, request: dict[str, Any]) -> None:
         self._told_stage("Solving")
         try:
             result_id, document = await self._question.ask(request, self._told)

@@ -213,6 +213,9 @@ class Form:
             path = ("hardware", "max_cost_per_hour_usd")
             number(sheet, path, "Budget", unit="$/h")
             number(sheet, ("hardware", "max_gpus"), "Most GPUs", whole=True)
+        with ui.element("div").classes("pair"):
+            number(sheet, ("hardware", "max_power_kw"), "Most power", unit="kW")
+            number(sheet, ("hardware", "max_providers"), "Most providers", whole=True)
         number(sheet, ("hardware", "spare_replicas"), "Spare replicas of each pool", whole=True)
 
     def _serving(self) -> None:

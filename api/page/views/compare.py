@@ -94,7 +94,7 @@ async def compare_view(request: Request, w: str = "", q: str = "") -> Response |
                 trouble.content = fault_box(str(told), told.faults)
 
             with ui.element("div").classes("welcome") as welcome:
-                ui.html("Which offer is worth its price?", tag="h1")
+                ui.html("Which offer is worth its price?", tag="h2").classes("big")
                 ui.html(
                     "Bring your quotes, or take offers from the catalogue. For each one you see "
                     "the cheapest fleet of it alone, its share in the cheapest fleet of all of "

@@ -54,7 +54,7 @@ async def pareto_view(
     client = ui.context.client
     with frame(asker, "/pareto", "Trade-offs"), ui.element("div").classes("beside results-first"):
         with ui.element("section").classes("head").props('aria-label="Trade-off"'):
-            ui.html("What does a tighter target cost?", tag="h1")
+            ui.html("What does a tighter target cost?", tag="h2").classes("big")
             ui.html("The least cost for each level of one target or limit, proven for each.",
                     tag="p").classes("note")  # fmt: skip
             trouble = ui.html(fault_box(fault) if fault else "")

@@ -24,7 +24,7 @@ def paths(plans):
     a, b = (p["id"] for p in plans)
     return {
         f"/?w={workload}": ".chip",
-        f"/compare?w={workload}": ".welcome",
+        f"/compare?w={workload}": ".welcome h2",
         f"/pareto?w={workload}": ".main-button",
         "/history": ".q-table tbody tr",
         f"/diff?a={a}&b={b}": ".named",
