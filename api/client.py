@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,8 +34,10 @@ from api.schemas.catalog import (
     OfferHistory,
     OfferList,
 )
+from api.schemas.comparison import ComparisonDocument
 from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
+from api.schemas.frontier import FrontierDocument
 from api.schemas.jobs import JobDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.plan_list import PlanList
@@ -131,11 +133,61 @@ class Client:
         ServerError
             If the server cannot be reached, refuses, or comes to nothing.
         """
+        body = {"workload": _content(workload), **_given(more)}
+        return self._make("/v1/plans", body, PlanDocument, progress, fresh=fresh)
+
+    def compare(
+        self,
+        workload: Workload | Mapping[str, Any] | str | Path,
+        offers: Sequence[Mapping[str, Any]],
+        *,
+        progress: Callable[[JobDocument], None] = lambda job: None,
+        fresh: bool = False,
+        **more: Any,
+    ) -> ComparisonDocument:
+        """Return offers side by side; raises as `plan`.
+
+        Parameters
+        ----------
+        workload
+            As for `plan`.
+        offers
+            Rows to compare, in the columns of an offers file.
+        more
+            What a `ComparisonRequest` has besides.
+        """
+        from solver.comparison.comparison import content_to_compare
+
+        content = _content(workload)
         if isinstance(workload, (str, Path)):
             workload = Workload.load(workload)
-        content = self_contained(workload) if isinstance(workload, Workload) else dict(workload)
-        body = {"workload": content, **{k: v for k, v in more.items() if v is not None}}
-        return self._make("/v1/plans", body, PlanDocument, progress, fresh=fresh)
+        if isinstance(workload, Workload):
+            content = content_to_compare(workload, content)
+        body = {"workload": content, "offers": list(offers), **_given(more)}
+        return self._make("/v1/comparisons", body, ComparisonDocument, progress, fresh=fresh)
+
+    def frontier(
+        self,
+        workload: Workload | Mapping[str, Any] | str | Path,
+        *,
+        of: str = "tpot_ms",
+        progress: Callable[[JobDocument], None] = lambda job: None,
+        fresh: bool = False,
+        **more: Any,
+    ) -> FrontierDocument:
+        """Return the least cost for each level of a target or limit; raises as `plan`.
+
+        Parameters
+        ----------
+        workload
+            As for `plan`.
+        of
+            What the cost is set against, as of a `FrontierRequest`.
+        more
+            What a `FrontierRequest` has besides.
+        """
+        body = {"workload": _content(workload), "of": of, **_given(more)}
+        return self._make("/v1/frontiers", body, FrontierDocument, progress, fresh=fresh)
 
     def simulate(
         self,
@@ -160,8 +212,7 @@ class Client:
 
     def submit(self, workload: Workload | Mapping[str, Any], **more: Any) -> JobDocument:
         """Ask for a plan and return the job at once; `follow` it. Raises as `plan`."""
-        content = self_contained(workload) if isinstance(workload, Workload) else dict(workload)
-        body = {"workload": content, **{k: v for k, v in more.items() if v is not None}}
+        body = {"workload": _content(workload), **_given(more)}
         headers = {"Prefer": "respond-async", "Idempotency-Key": uuid.uuid4().hex}
         return self._get_json("POST", "/v1/plans", JobDocument, json=body, headers=headers)
 
@@ -317,6 +368,17 @@ def self_contained(workload: Workload) -> dict[str, Any]:
     for entry in document["classes"]:
         entry["model"] = whole(entry["model"], f"classes.{entry['name']}.model")
     return document
+
+
+def _content(workload: Workload | Mapping[str, Any] | str | Path) -> dict[str, Any]:
+    """Return the content of a workload as a server reads it."""
+    if isinstance(workload, (str, Path)):
+        workload = Workload.load(workload)
+    return self_contained(workload) if isinstance(workload, Workload) else dict(workload)
+
+
+def _given(more: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in more.items() if value is not None}
 
 
 _backed_off = wait_exponential(multiplier=0.2, max=5.0)

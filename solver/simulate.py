@@ -134,7 +134,9 @@ class PlanSimulation:
         coefficients: CoefficientTable,
         options: LoadOptions | None = None,
     ) -> None:
-        self.document, self.workload = document, workload
+        # The pools of a schedule are those of its highest load.
+        peak = 1.0 if workload.demand is None else workload.demand.peak
+        self.document, self.workload = document, workload.at_rates(peak)
         self.options = options or LoadOptions()
         if self.options.router not in ROUTERS:
             raise InputError(f"router {self.options.router!r} is none of {', '.join(ROUTERS)}.")

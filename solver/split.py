@@ -12,6 +12,7 @@ from data.errors import InputError
 from solver.explain.restrict import restrict
 from solver.fleet import Fleet, cheapest_fleet
 from solver.problem import build_problem
+from solver.steady import check_steady
 from solver.workload import Workload
 
 PROMPTS = (256, 512, 1024, 2048, 4096, 8192, 16384)
@@ -63,6 +64,7 @@ def prefill_decode_split(
     InputError
         If the workload has several classes.
     """
+    check_steady(workload, "the split is shown")
     if len(workload.classes) != 1:
         raise InputError("the split is shown for one class; give a workload with one.")
     return tuple(_row(workload, catalog, isl, gap, time_limit_s) for isl in prompts)

@@ -1,4 +1,4 @@
-"""``minfleet serve``: the planner as a REST service."""
+"""``minfleet serve``: the planner as a REST service with a web page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 @click.option("--require-keys", is_flag=True, default=None, help="Ask for API keys on loopback.")
 @click.option("--log-format", type=click.Choice(["json", "text"]), help="How to log.")
 def serve(**given: object) -> None:
-    """Serve plans, estimates, simulations and the catalogue over HTTP.
+    """Serve plans, comparisons, simulations and the catalogue over HTTP, with a web page at /.
 
     Every setting can be given as an environment variable, such as MINFLEET_QUEUE_LIMIT; see
     docs/deploy.md. The interactive documentation is at /docs, the metrics at /metrics.

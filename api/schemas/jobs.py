@@ -38,15 +38,15 @@ class Progress(Document):
     gap: Annotated[float, Field(ge=0)] | None = None
     """Relative gap between the two."""
     share: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Share of a simulation that is done."""
+    """Share of a simulation or frontier that is done, as far as is known."""
 
 
 class JobDocument(Document):
-    """A plan or simulation in the making."""
+    """An answer in the making."""
 
     id: str
     """Name of the job."""
-    kind: Literal["plan", "simulation"]
+    kind: Literal["plan", "simulation", "comparison", "frontier"]
     """What it makes."""
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     """`queued` and `running` go on; the others are final."""
@@ -59,7 +59,7 @@ class JobDocument(Document):
     cancel_requested: bool
     """Whether someone wants it cancelled."""
     result_id: str | None
-    """Name of the plan or simulation; null until it is done."""
+    """Name of what it made; null until it is done."""
     result_url: str | None
     """Path of it."""
     problem: dict[str, Any] | None

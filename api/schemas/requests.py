@@ -61,6 +61,18 @@ class PlanSettings(Request):
     by default."""
 
 
+class EffortSettings(Request):
+    """How hard to try where many programs are solved."""
+
+    gap: Annotated[float, Field(ge=0, le=1)] = 1e-4
+    """Relative gap at which a fleet counts as proven."""
+    time_limit_s: Annotated[float, unit("seconds", ge=0.1, le=86_400)] = 60.0
+    """Wall time for each program; the server has limits of its own for it and for the whole job."""
+    as_of: Day | None = None
+    """Day of the answer: offers must be on sale then, and the age of prices is counted to it.
+    Today by default."""
+
+
 class PlanRequest(Request):
     """A workload with what belongs to it. A workload alone may be sent in its place."""
 

@@ -16,7 +16,9 @@ from api.service.routes import (
     catalog,
     catalog_history,
     catalog_imports,
+    comparisons,
     estimates,
+    frontiers,
     jobs,
     operations,
     plans,
@@ -29,6 +31,8 @@ ROUTERS = (
     plans,
     estimates,
     simulations,
+    comparisons,
+    frontiers,
     jobs,
     catalog_history,
     catalog_imports,
@@ -67,6 +71,10 @@ def create_app(settings: Settings) -> FastAPI:
     for module in ROUTERS:
         app.include_router(module.router)
     openapi.install(app, keys_needed=settings.asks_for_keys)
+    if settings.page:
+        from api.page.mount import install  # takes a second to load
+
+        install(app, service)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,

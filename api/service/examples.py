@@ -58,6 +58,19 @@ ESTIMATE_EXAMPLES: dict[str, Any] = {
     }
 }
 
+COMPARISON_EXAMPLES: dict[str, Any] = {
+    "two quotes": {"workload": CHAT, "offers": QUOTES},
+}
+
+FRONTIER_EXAMPLES: dict[str, Any] = {
+    "cost against TPOT": {
+        "workload": {**CHAT, "hardware": {"accelerators": ["h100_sxm", "l40s"]}},
+        "of": "tpot_ms",
+        "points": 4,
+        "resolution": 0.2,
+    },
+}
+
 SIMULATION_EXAMPLES: dict[str, Any] = {
     "a stored plan": {"plan_id": "plan-…", "requests": 5000, "router": "least_loaded"}
 }

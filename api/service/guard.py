@@ -21,6 +21,9 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 METHODS = (*SAFE, "POST", "PUT", "PATCH", "DELETE")
 """Those that are counted by name; clients may make up any number of others."""
 
+POLICY_VIOLATION = 1008
+"""Code of a websocket's end (RFC 6455); before it is accepted, the client sees 403."""
+
 log = structlog.get_logger("minfleet.http")
 
 
@@ -33,6 +36,9 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
+        if scope["type"] == "websocket" and self._refusal(scope, Headers(scope=scope)):
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -76,7 +82,9 @@ class Guard:
                 "allowed_hosts.",
             )
         origin, allowed = headers.get("origin"), self._settings.allowed_origins
-        if origin is None or scope["method"] in SAFE or origin in allowed or "*" in allowed:
+        # A websocket begins with a GET, and can be told to do anything.
+        safe = scope["type"] == "http" and scope["method"] in SAFE
+        if origin is None or safe or origin in allowed or "*" in allowed:
             return None
         if origin.partition("://")[2] == host:
             return None

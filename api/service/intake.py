@@ -63,26 +63,21 @@ class Intake:
         InputError, ProblemError
             If something in it is wrong, or beyond the limits.
         """
-        envelope = self._envelope(content)
+        envelope = self.envelope(content, PlanRequest)
         workload = self.workload(envelope.pop("workload", None))
         given = _mapping(envelope.pop("settings", {}), "settings")
-        sent = _parsed(PlanSettings, given, "settings").model_dump(exclude_unset=True)
+        sent = parsed(PlanSettings, given, "settings").model_dump(exclude_unset=True)
         settings = PlanSettings.model_validate({**sent, **query})
-        if settings.time_limit_s > self.settings.max_time_limit_s:
-            raise ProblemError(
-                "too-complex",
-                f"settings.time_limit_s: {settings.time_limit_s:g} is more than this server's "
-                f"{self.settings.max_time_limit_s:g}; ask for less.",
-            )
+        self.check_time_limit(settings.time_limit_s)
         for name, rows in envelope.items():
-            self._check_rows(name, rows)
-        catalog_id = self._snapshot(envelope)
+            self.check_rows(name, rows)
+        catalog_id = self.snapshot_id(envelope)
         as_of = settings.as_of or dt.date.today()
         task = {
             "workload": workload.to_dict(),
             "catalog_id": catalog_id,
-            "measured": _cells(envelope, "measured"),
-            "coefficients": _cells(envelope, "coefficients"),
+            "measured": cells_of(envelope, "measured"),
+            "coefficients": cells_of(envelope, "coefficients"),
             "settings": {**settings.model_dump(mode="json"), "as_of": as_of.isoformat()},
         }
         return NewJob("plan", digest_of([edition(), task]), task)
@@ -95,7 +90,7 @@ class Intake:
         InputError, ProblemError
             See `plan`.
         """
-        request = _parsed(EstimateRequest, _mapping(content), "")
+        request = parsed(EstimateRequest, _mapping(content), "")
         self._check_tokens("isl", request.isl)
         self._check_tokens("osl", request.osl)
         replica = request.model_dump() | {"model": self._model(request.model, "model")}
@@ -109,7 +104,7 @@ class Intake:
         InputError, ProblemError
             See `plan`; also if there is no such plan, or it has no fleet.
         """
-        request = _parsed(SimulationRequest, _mapping(content), "")
+        request = parsed(SimulationRequest, _mapping(content), "")
         if (request.plan_id is None) == (request.plan is None):
             raise InputError("give either plan_id, of a stored plan, or plan, a plan document.")
         coefficients = request.coefficients
@@ -126,7 +121,7 @@ class Intake:
             plan = dict(request.plan or {})
         plan = self._simulable(plan)
         trace = request.trace
-        self._check_rows("coefficients", coefficients)
+        self.check_rows("coefficients", coefficients)
         most = self.settings.max_simulated_requests
         asked = max(request.requests or 0, len(trace or ()))
         if asked > most:
@@ -155,7 +150,7 @@ class Intake:
         InputError
             If something in it is wrong.
         """
-        return _parsed(ModelImport, _mapping(content), "")
+        return parsed(ModelImport, _mapping(content), "")
 
     def workload(self, content: Any) -> Workload:
         """Return a workload that is checked and whole: no trace, no paths, every model known.
@@ -193,12 +188,20 @@ class Intake:
         ]
         return workload.model_copy(update={**models, "classes": specs})
 
-    def _envelope(self, content: Any) -> dict[str, Any]:
-        """Return the parts of a request for a plan, none of them checked but for its name."""
+    def envelope(self, content: Any, model: type[BaseModel]) -> dict[str, Any]:
+        """Return the parts of a request, none of them checked but for its name.
+
+        A workload alone becomes its part of that name.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown.
+        """
         found = _mapping(content)
         if "workload" not in found:
             return {"workload": found}
-        known = PlanRequest.model_fields
+        known = model.model_fields
         for name in found:
             if name not in known:
                 near = nearest(str(name), known)
@@ -206,8 +209,14 @@ class Intake:
                 raise InputError(f"unknown key {name!r}; {meant}")
         return {name: value for name, value in found.items() if value is not None}
 
-    def _snapshot(self, envelope: Mapping[str, Any]) -> str:
-        """Return the id of the snapshot that a request plans over, which is stored."""
+    def snapshot_id(self, envelope: Mapping[str, Any]) -> str:
+        """Return the id of the snapshot that a request plans over, which is stored.
+
+        Raises
+        ------
+        InputError, ProblemError
+            If a row is wrong, or there is no such snapshot.
+        """
         catalog_id = envelope.get("catalog_id")
         catalogs = self.store.catalogs
         rows = {n: envelope[n] for n in ("offers", "add_offers", "accelerators") if n in envelope}
@@ -273,7 +282,29 @@ class Intake:
         workload = self.workload(found["workload"])
         return {**found, "workload": workload.to_dict()}
 
-    def _check_rows(self, name: str, rows: Any) -> None:
+    def check_time_limit(self, seconds: float) -> None:
+        """Refuse more seconds than this server gives a program.
+
+        Raises
+        ------
+        ProblemError
+            If they are more.
+        """
+        if seconds > self.settings.max_time_limit_s:
+            raise ProblemError(
+                "too-complex",
+                f"settings.time_limit_s: {seconds:g} is more than this server's "
+                f"{self.settings.max_time_limit_s:g}; ask for less.",
+            )
+
+    def check_rows(self, name: str, rows: Any) -> None:
+        """Refuse more rows than this server takes.
+
+        Raises
+        ------
+        ProblemError
+            If they are more.
+        """
         if isinstance(rows, list) and len(rows) > self.settings.max_catalog_rows:
             raise ProblemError(
                 "too-complex",
@@ -297,10 +328,15 @@ def _mapping(content: Any, place: str = "body") -> dict[str, Any]:
     return dict(content)
 
 
-def _parsed(model: type[M], content: Mapping[str, Any], place: str) -> M:
+def parsed(model: type[M], content: Mapping[str, Any], place: str) -> M:
     """Check a mapping against a model; the first fault becomes one sentence.
 
     As JSON, where days are text and nothing else takes the place of a number or a truth value.
+
+    Raises
+    ------
+    InputError
+        If it does not fit.
     """
     try:
         return model.model_validate_json(json.dumps(content), strict=True)
@@ -316,7 +352,7 @@ def _parsed(model: type[M], content: Mapping[str, Any], place: str) -> M:
         raise InputError(f"{where}: {message[0].lower()}{message[1:]}.") from None
 
 
-def _cells(envelope: Mapping[str, Any], name: str) -> list[dict[str, str]] | None:
+def cells_of(envelope: Mapping[str, Any], name: str) -> list[dict[str, str]] | None:
     """Return rows as the cells of a table, whatever types YAML gave them."""
     rows = envelope.get(name)
     return None if rows is None else [dict(row.cells) for row in rows_of(rows, name)]

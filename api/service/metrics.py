@@ -52,7 +52,7 @@ class Metrics:
         self.answered = make(
             Counter,
             "answers",
-            "Requests for plans and simulations, by where the answer came from.",
+            "Requests for something to be solved, by where the answer came from.",
             ("source",),
         )
         self.queue = make(Gauge, "queue_jobs", "Jobs of the store that wait or run.", ("state",))

@@ -10,8 +10,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api.schemas.comparison_request import ComparisonRequest
 from api.schemas.estimate_request import EstimateRequest
 from api.schemas.export import say_units
+from api.schemas.frontier_request import FrontierRequest
 from api.schemas.requests import CatalogRows, ModelImport, PlanRequest, SimulationRequest
 from api.service.problems import Problem
 from solver.workload import Workload
@@ -23,6 +25,8 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     PlanRequest,
     EstimateRequest,
     SimulationRequest,
+    ComparisonRequest,
+    FrontierRequest,
     ModelImport,
     CatalogRows,
     Problem,

@@ -14,7 +14,7 @@ from api.service.problems import TASK_PROBLEMS, problem
 from api.service.settings import Settings
 from api.service.workers import TaskAnswer, TaskError, WorkerDiedError
 from api.store.jobs import Job, Jobs
-from api.store.plans import store_plan, store_simulation
+from api.store.plans import store_document, store_plan, store_simulation
 from api.store.queue import Queue
 from api.store.records import new_id, now
 
@@ -100,7 +100,7 @@ class Outcomes:
         return await self._record_stop(job, attempt, timed_out=timed_out)
 
     async def _record_answer(self, job: Job, attempt: dict[str, Any], outcome: TaskAnswer) -> str:
-        result_id = new_id("plan" if job.kind == "plan" else "simulation")
+        result_id = new_id(job.kind)
         document = {"id": result_id, "created_at": now().isoformat(), **outcome.document}
         attempt["ended"] = "answered"
         finish = partial(
@@ -160,6 +160,14 @@ def _storing(job: Job, document: dict[str, Any]) -> Callable[[Connection], None]
             document=document,
             request=job.task,
             digest=job.digest if reused else None,
+            key_id=job.key_id,
+        )
+    if job.kind in ("comparison", "frontier"):
+        return partial(
+            store_document,
+            kind=job.kind,
+            document=document,
+            digest=job.digest if document["complete"] else None,
             key_id=job.key_id,
         )
     return partial(

@@ -1,4 +1,4 @@
-"""The parts of a running service, and how a request for a plan or simulation is answered."""
+"""The parts of a running service, and how a request for something to be solved is answered."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import structlog
 from anyio import to_thread
 
 from api.service.access import Access
+from api.service.askers import Askers
 from api.service.bodies import parse_body
 from api.service.dispatcher import Dispatcher
 from api.service.intake import Intake
@@ -106,6 +107,7 @@ class Service:
         self.stopping = False
         self.trouble: str | None = None
         self._prepared = False
+        self._askers = Askers()
 
     @property
     def name(self) -> str:
@@ -184,12 +186,12 @@ class Service:
         wish: Wish,
         key_id: str | None,
     ) -> Answer:
-        """Answer a request for a plan or simulation: from the store, or by a job.
+        """Answer a request for something to be solved: from the store, or by a job.
 
         Parameters
         ----------
         kind
-            ``plan`` or ``simulation``.
+            ``plan``, ``simulation``, ``comparison`` or ``frontier``.
         prepare
             Turns the parsed body into a job.
 
@@ -201,6 +203,8 @@ class Service:
         if self.stopping:
             raise ProblemError("unavailable", "the server is stopping.", {"Retry-After": "5"})
         found = await to_thread.run_sync(self._accept, kind, body, prepare, wish, key_id)
+        if found.job is not None and not found.job.finished:
+            self._askers.add(found.job.id)
         if found.document is not None or found.job is None:
             self.metrics.answered.labels("store").inc()
             return found
@@ -215,6 +219,17 @@ class Service:
         if not job.finished:
             return Answer(None, None, job, found.reused)
         return await to_thread.run_sync(self._answer_of, kind, job, found.reused)
+
+    async def withdraw(self, job_id: str) -> None:
+        """Cancel a job that its asker wants no more, unless others asked this server for it, too.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be reached.
+        """
+        if self._askers.leave(job_id):
+            await self.dispatcher.cancel(job_id)
 
     def _accept(
         self,
@@ -276,8 +291,7 @@ class Service:
         raise StoredProblemError(job)
 
     def _document(self, kind: str, result_id: str) -> str | None:
-        plans = self.store.plans
-        return plans.document(result_id) if kind == "plan" else plans.simulation(result_id)
+        return self.store.plans.result(kind, result_id)
 
     async def quick(self, kind: str, task: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a task of milliseconds.
@@ -359,12 +373,11 @@ def job_document(job: Job, progress: Mapping[str, Any] | None, ahead: int | None
     """
     shown = ("id", "kind", "state", "attempts", "cancel_requested", "result_id")
     times = ("created_at", "started_at", "finished_at")
-    table = {"plan": "plans", "simulation": "simulations"}[job.kind]
     return {
         **{name: getattr(job, name) for name in shown},
         "queue_position": ahead,
         "progress": None if job.finished else progress,
-        "result_url": None if job.result_id is None else f"/v1/{table}/{job.result_id}",
+        "result_url": None if job.result_id is None else f"/v1/{job.kind}s/{job.result_id}",
         "problem": job.problem,
         **{name: _iso(getattr(job, name)) for name in times},
     }

@@ -61,6 +61,10 @@ class Settings(BaseSettings):
             "`minfleet/minfleet.db` in `$XDG_STATE_HOME` (`~/.local/state`).",
         ),
     ]
+    page: Annotated[
+        bool,
+        Field(description="Serve the web page at `/`. The service itself is the same without it."),
+    ] = True
     require_keys: Annotated[
         bool,
         Field(

@@ -27,6 +27,7 @@ from data.errors import InputError, MinfleetError
 if TYPE_CHECKING:
     from data.catalog import Catalog
     from data.coefficients import CoefficientTable
+    from solver.measured import MeasuredCapacity
 
 Task = dict[str, Any]
 Answer = dict[str, Any]
@@ -98,14 +99,11 @@ def _die_with_server() -> None:
 
 def plan_task(task: Task, reporter: Reporter) -> Answer:
     """Plan a workload over a snapshot of the catalogue."""
-    from data.tables import table_rows
-    from solver.measured import parse_measured
     from solver.planner import plan
     from solver.simulate import LoadOptions
     from solver.workload import Workload
 
     settings = task["settings"]
-    measured = task.get("measured")
     load = LoadOptions() if settings["simulate"] else False
     found = plan(
         Workload.parse(task["workload"], place="workload"),
@@ -113,11 +111,7 @@ def plan_task(task: Task, reporter: Reporter) -> Answer:
         gap=settings["gap"],
         time_limit_s=settings["time_limit_s"],
         coefficients=_coefficients(task.get("coefficients")),
-        measured=(
-            None
-            if measured is None
-            else parse_measured(table_rows(measured, "measured", "measured"))
-        ),
+        measured=_measured(task),
         explain=settings["explain"],
         second_engine=settings["second_engine"],
         as_of=dt.date.fromisoformat(settings["as_of"]),
@@ -161,6 +155,53 @@ def simulation_task(task: Task, reporter: Reporter) -> Answer:
     return simulation_document(prepared, run, wall_s)
 
 
+def comparison_task(task: Task, reporter: Reporter) -> Answer:
+    """Compare offers of a snapshot of the catalogue."""
+    from solver.comparison.comparison import compare
+    from solver.workload import Workload
+
+    settings = task["settings"]
+    found = compare(
+        Workload.parse(task["workload"], place="workload"),
+        _catalog(task["catalog_id"], task["catalog_file"]),
+        offers=task["offer_ids"],
+        subsets=task["subsets"],
+        gap=settings["gap"],
+        time_limit_s=settings["time_limit_s"],
+        coefficients=_coefficients(task["coefficients"]),
+        measured=_measured(task),
+        as_of=dt.date.fromisoformat(settings["as_of"]),
+        progress=lambda stage: reporter.tell(stage=stage),
+    )
+    return found.to_dict()
+
+
+def frontier_task(task: Task, reporter: Reporter) -> Answer:
+    """Set the cost against a target or limit."""
+    from solver.frontier.frontier import frontier
+    from solver.workload import Workload
+
+    settings = task["settings"]
+
+    def told(solved: int, total: int) -> None:
+        share = round(solved / max(total, 1), 3)
+        reporter.tell(stage=f"level {min(solved + 1, total)} of {total} so far", share=share)
+
+    found = frontier(
+        Workload.parse(task["workload"], place="workload"),
+        _catalog(task["catalog_id"], task["catalog_file"]),
+        **task["options"],
+        gap=settings["gap"],
+        time_limit_s=settings["time_limit_s"],
+        coefficients=_coefficients(task["coefficients"]),
+        measured=_measured(task),
+        as_of=dt.date.fromisoformat(settings["as_of"]),
+        jobs=1,  # the server has a worker for each core already
+        progress=told,
+    )
+    return found.to_dict()
+
+
 def warm_task(task: Task, reporter: Reporter) -> Answer:
     """Load what plans need, so that the first one is as quick as the others."""
     from data.catalog import Catalog
@@ -181,6 +222,8 @@ TASKS: dict[str, Callable[[Task, Reporter], Answer]] = {
     "plan": plan_task,
     "estimate": estimate_task,
     "simulation": simulation_task,
+    "comparison": comparison_task,
+    "frontier": frontier_task,
     "warm": warm_task,
 }
 """Kind → what does it."""
@@ -195,6 +238,15 @@ def _catalog(catalog_id: str, file: str | None) -> Catalog:
     if catalog_id == shipped.id or file is None:
         return shipped
     return Catalog.from_dict(json.loads(Path(file).read_text("utf-8")), catalog_id)
+
+
+def _measured(task: Task) -> tuple[MeasuredCapacity, ...] | None:
+    """Return the measured capacities of a task, if it has any."""
+    from data.tables import table_rows
+    from solver.measured import parse_measured
+
+    rows = task.get("measured")
+    return None if rows is None else parse_measured(table_rows(rows, "measured", "measured"))
 
 
 def _coefficients(rows: list[dict[str, Any]] | None) -> CoefficientTable:

@@ -1,9 +1,10 @@
-"""Plans and simulations, with the workloads and snapshots that they came from."""
+"""Plans and other answers, with the workloads and snapshots that they came from."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Table, select, update
 
 from api.store.database import Database
 from api.store.records import digest_of, insert_new, now
-from api.store.tables import plans, simulations, workloads
+from api.store.tables import comparisons, frontiers, plans, simulations, workloads
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class PlanSummary:
 
 
 class Plans:
-    """Stored plans and simulations; documents are JSON text, given back as they were stored."""
+    """Stored answers; documents are JSON text, given back as they were stored."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,19 +47,26 @@ class Plans:
         return None if text is None else json.loads(text)
 
     def answer_to(self, kind: str, digest: str) -> tuple[str, str] | None:
-        """Return id and document of the plan or simulation that answers a request, if any."""
+        """Return id and document of what answers a request, if anything does."""
         table = TABLES[kind]
         query = select(table.c.id, table.c.document).where(table.c.digest == digest)
         row = self._database.read(lambda c: c.execute(query).first())
         return None if row is None else (row.id, row.document)
 
-    def simulation(self, simulation_id: str) -> str | None:
-        """Return the document of a simulation."""
-        return self._document(simulations, simulations.c.id == simulation_id)
+    def result(self, kind: str, result_id: str) -> str | None:
+        """Return the document of a plan, simulation, comparison or frontier (`kind`)."""
+        table = TABLES[kind]
+        return self._document(table, table.c.id == result_id)
 
     def workload(self, workload_id: str) -> str | None:
         """Return a workload as JSON text."""
         return self._document(workloads, workloads.c.id == workload_id)
+
+    def workloads(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return workloads by their ids."""
+        query = select(workloads.c.id, workloads.c.document).where(workloads.c.id.in_(ids))
+        rows = self._database.read(lambda c: c.execute(query).all())
+        return {row.id: json.loads(row.document) for row in rows}
 
     def list(
         self,
@@ -108,12 +116,17 @@ class Plans:
         return self._database.read(lambda c: c.execute(query).scalar())
 
 
-TABLES = {"plan": plans, "simulation": simulations}
+TABLES = {
+    "plan": plans,
+    "simulation": simulations,
+    "comparison": comparisons,
+    "frontier": frontiers,
+}
 """Kind of a job → the table that its result goes to."""
 
 
 def stored_answer(connection: Connection, kind: str, digest: str) -> str | None:
-    """Return the id of the plan or simulation that answers a request, if any."""
+    """Return the id of what answers a request, if anything does."""
     table = TABLES[kind]
     found: str | None = connection.execute(
         select(table.c.id).where(table.c.digest == digest)
@@ -182,6 +195,26 @@ def store_simulation(
         digest=digest,
         plan_id=plan_id,
         meets=document["meets"],
+        key_id=key_id,
+        created_at=now(),
+        document=json.dumps(document, allow_nan=False),
+    )
+
+
+def store_document(
+    connection: Connection,
+    kind: str,
+    document: dict[str, Any],
+    *,
+    digest: str | None,
+    key_id: str | None,
+) -> None:
+    """Store a comparison or frontier (`kind`), its ``id`` included, within a transaction."""
+    _insert_answer(
+        connection,
+        TABLES[kind],
+        id=document["id"],
+        digest=digest,
         key_id=key_id,
         created_at=now(),
         document=json.dumps(document, allow_nan=False),

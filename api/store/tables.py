@@ -138,6 +138,25 @@ simulations = Table(
     Column("document", Text, nullable=False),
 )
 
+
+def _documents(name: str) -> Table:
+    """Return a table of answers of which nothing but the document is looked at."""
+    return Table(
+        name,
+        metadata,
+        _numbered(),
+        Column("id", String(40), nullable=False, unique=True),
+        Column("digest", String(64), unique=True),
+        Column("key_id", String(32)),
+        _created(),
+        Column("document", Text, nullable=False),
+    )
+
+
+comparisons = _documents("comparisons")
+
+frontiers = _documents("frontiers")
+
 jobs = Table(
     "jobs",
     metadata,

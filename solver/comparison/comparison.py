@@ -10,7 +10,7 @@ from typing import Any
 
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
-from data.errors import UnknownNameError, WorkloadError
+from data.errors import UnknownNameError
 from data.offers import PRICING, Offer
 from solver.assumptions import stale_prices
 from solver.comparison.alone import Alone, cheapest_alone
@@ -34,6 +34,7 @@ from solver.measured import MeasuredCapacity, load_measured
 from solver.plan import Plan
 from solver.planner import Progress, catalog_used, plan_with_fleet
 from solver.problem import Problem, build_problem
+from solver.steady import check_steady
 from solver.workload import Workload
 
 Entry = dict[str, Any]
@@ -83,7 +84,7 @@ def compare(
     if isinstance(measured, (str, Path)):
         measured = load_measured(measured)
     catalog = catalog or Catalog.load()
-    _check_aim(workload)
+    check_steady(workload, "offers are compared")
     wanted = _named(catalog, offers)
     groups = {name: _members(name, ids, wanted) for name, ids in (subsets or {}).items()}
     progress("evaluating candidates")
@@ -110,18 +111,19 @@ def _allowing(workload: Workload, wanted: Iterable[Offer]) -> Workload:
     )
 
 
-def _check_aim(workload: Workload) -> None:
-    """Raise if a workload wants something else than the cheapest fleet for its rates."""
-    objective = workload.objective
-    if objective.order != ("cost",) or objective.maximize is not None:
-        raise WorkloadError(
-            f"objective asks for {objective.maximize or objective.minimize}, but offers are "
-            "compared by what they cost; leave minimize, maximize and then out to compare them."
-        )
-    if workload.batch is not None:
-        raise WorkloadError(
-            "offers are compared for requests that arrive; give classes a rate_rps, and no batch."
-        )
+def content_to_compare(workload: Workload, content: Entry) -> Entry:
+    """Return the content of a workload such that comparing it elsewhere is the same.
+
+    Parameters
+    ----------
+    content
+        Of the workload, every default filled in. Ways of buying that it did not name are left out,
+        since named ones are a limit to a comparison.
+    """
+    if "pricing" in workload.hardware.model_fields_set:
+        return content
+    hardware = {k: v for k, v in content["hardware"].items() if k != "pricing"}
+    return {**content, "hardware": hardware}
 
 
 def _named(catalog: Catalog, offers: Sequence[str] | None) -> dict[str, Offer]:

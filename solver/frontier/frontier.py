@@ -16,6 +16,7 @@ from solver.frontier.document import Frontier, written
 from solver.frontier.ranges import Range, between
 from solver.frontier.staircase import Level, Staircase
 from solver.measured import MeasuredCapacity, load_measured
+from solver.steady import check_steady
 from solver.sweep.point import Ground, Point, Task, known_at
 from solver.sweep.workers import Crew
 from solver.workload import Workload
@@ -85,6 +86,7 @@ def frontier(
     InputError
         If the input is wrong.
     """
+    check_steady(workload, "a frontier is drawn")
     if of not in AXES:
         raise UnknownNameError("frontier", of, AXES, "of")
     axis = AXES[of] if of_class is None else AXES[of].of_class(of_class, workload)

@@ -13,6 +13,7 @@ from data.catalog import Catalog
 from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
 from data.errors import InputError
 from solver.measured import MeasuredCapacity, load_measured
+from solver.steady import check_steady
 from solver.sweep.changes import PRICE, TARGETS, Changes, changed_catalog, changed_workload
 from solver.sweep.document import Sweep, written
 from solver.sweep.easier import still_serves
@@ -84,6 +85,7 @@ def grounded(
     as_of: dt.date | None,
 ) -> Ground:
     """Return the ground of arguments as `solver.planner.plan` takes them."""
+    check_steady(workload, "what-ifs are weighed")
     if isinstance(coefficients, (str, Path)):
         coefficients = load_coefficients(Path(coefficients))
     if isinstance(measured, (str, Path)):

@@ -50,6 +50,27 @@ def test_a_plan_document_becomes_a_plan_again(client):
     assert again == {k: v for k, v in document.items() if k not in ("id", "created_at")}
 
 
+def test_a_comparison(client):
+    row = {
+        "offer_id": "quote/h100",
+        "provider": "quote",
+        "region": "eu",
+        "accelerator": "h100_sxm",
+        "gpus_per_node": 8,
+        "price_per_node_hour_usd": 16,
+        "pricing": "on_demand",
+        "observed_at": "2026-11-01",
+        "source": "quote 4711",
+    }
+    stages: list[str] = []
+    answer = client.compare(
+        small()["workload"], [row], progress=lambda job: stages.append(job.state)
+    )
+    (offer,) = answer.offers
+    assert (offer.alone.status, offer.alone.cost_per_hour_usd) == ("optimal", 16)
+    assert offer.enters_reason == "any_price", "there is no other offer"
+
+
 def test_a_job_is_followed_to_its_end(client):
     job = client.submit(small(7.5)["workload"], settings={"explain": "none"})
     states = [change.state for change in client.follow(job.id)]

@@ -27,6 +27,7 @@ PAGES = [
     "docs/measurements.md",
     "docs/objectives.md",
     "docs/operations.md",
+    "docs/page.md",
     "docs/performance-model.md",
     "docs/plan.md",
     "docs/rest.md",

@@ -182,7 +182,7 @@ def test_a_figure_for_a_region_that_is_not_there_is_refused(quotes):
 
 
 def test_offers_are_compared_by_cost_alone(quotes):
-    with pytest.raises(WorkloadError, match="compared by what they cost;"):
+    with pytest.raises(WorkloadError, match="offers are compared by cost;"):
         compare(workload(objective="gpus"), quotes)
     with pytest.raises(WorkloadError, match="objective asks for load"):
         compare(workload().most_load_within(9.0), quotes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import json
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -15,8 +16,11 @@ from data.catalog import Catalog
 from data.coefficients import shipped_coefficients
 from data.errors import WorkloadError
 from solver.checker import PlanChecker
+from solver.comparison.comparison import compare
+from solver.frontier.frontier import frontier
 from solver.measured import load_measured
 from solver.planner import plan
+from solver.sweep.sensitivity import sensitivity
 from solver.workload import Workload
 
 DAY = dt.date(2026, 7, 15)
@@ -219,6 +223,12 @@ def test_what_does_not_go_with_demand(more):
     }
     with pytest.raises(WorkloadError, match=r"demand|objective"):
         Workload.parse({**content, **more})
+
+
+@pytest.mark.parametrize("ask", [compare, sensitivity, partial(frontier, of="tpot_ms")])
+def test_what_takes_steady_rates(quotes, ask):
+    with pytest.raises(WorkloadError, match="for rates that stay; leave demand out"):
+        ask(wanted(hourly=BASE_AND_PEAK), catalog=quotes)
 
 
 def test_by_the_performance_model():

@@ -59,7 +59,7 @@ async def make_simulation(request: Request, key: Planner) -> Response:
 async def read_simulation(request: Request, key: Reader, simulation_id: str) -> Response:
     """Return a simulation as it was made."""
     plans = service_of(request).store.plans
-    found = await to_thread.run_sync(plans.simulation, simulation_id[:100])
+    found = await to_thread.run_sync(plans.result, "simulation", simulation_id[:100])
     if found is None:
         raise ProblemError("not-found", f"there is no simulation {simulation_id[:100]!r}.")
     return Response(found, media_type="application/json")

@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).parent))
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A server with the shipped catalogue in force; plans and jobs are everybody's."""
     folder = tmp_path_factory.mktemp("shared")
-    with serving(sqlite_url(folder), folder) as server:
+    with serving(sqlite_url(folder), folder, page=True) as server:
         yield server
 
 

@@ -58,7 +58,9 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize("path", ["/v1/plans", "/v1/estimates", "/v1/simulations"])
+@pytest.mark.parametrize(
+    "path", ["/v1/plans", "/v1/estimates", "/v1/simulations", "/v1/comparisons", "/v1/frontiers"]
+)
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
 def test_malformed_bodies(client, path, body):
     answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
@@ -71,7 +73,14 @@ def test_malformed_bodies(client, path, body):
     [3, "text", None, [], [1], True, {}, {"workload": 3}, {"workload": []}, {"settings": {}}],
 )
 def test_wrong_types(client, body):
-    for path in ("/v1/plans", "/v1/estimates", "/v1/simulations", "/v1/catalog/models"):
+    for path in (
+        "/v1/plans",
+        "/v1/estimates",
+        "/v1/simulations",
+        "/v1/comparisons",
+        "/v1/frontiers",
+        "/v1/catalog/models",
+    ):
         answer = client.post(path, json=body)
         assert answer.status_code in (400, 422), (path, answer.text)
         sentence(answer, answer.status_code)
@@ -149,7 +158,7 @@ def test_no_name_reaches_a_file(client, path):
     sentence(client.post("/v1/plans", json={**small(), "catalog_id": path}), 404)
     sentence(client.post("/v1/simulations", json={"plan_id": path}), 404)
     sentence(client.post("/v1/catalog/models", json={"name": path, "config": {}}), 422)
-    for resource in ("plans", "simulations", "jobs"):
+    for resource in ("plans", "simulations", "comparisons", "frontiers", "jobs"):
         quoted = httpx.URL(client.base_url).copy_with(raw_path=f"/v1/{resource}/{path}".encode())
         assert client.get(quoted).status_code in (400, 404)
 

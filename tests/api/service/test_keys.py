@@ -62,6 +62,8 @@ def test_without_a_key_nothing_is_done(client):
         ("POST", "/v1/plans"),
         ("POST", "/v1/estimates"),
         ("POST", "/v1/simulations"),
+        ("POST", "/v1/comparisons"),
+        ("POST", "/v1/frontiers"),
         ("POST", "/v1/catalog/offers"),
         ("POST", "/v1/catalog/models"),
         ("DELETE", "/v1/jobs/job-1"),

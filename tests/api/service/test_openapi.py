@@ -43,6 +43,8 @@ def test_every_example_runs(client, document, plan):
         "/v1/plans",
         "/v1/estimates",
         "/v1/simulations",
+        "/v1/comparisons",
+        "/v1/frontiers",
         "/v1/catalog/offers",
         "/v1/catalog/models",
     }

@@ -16,9 +16,7 @@ from api.service import problems
 HOSTS = ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::1", "", "localhost.evil"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/nothing", "/v2/plans", "/v1/plans/a/b", "/x" * 999]
-)
+@pytest.mark.parametrize("path", ["/v1", "/v1/nothing", "/v2/plans", "/v1/plans/a/b", "/x" * 999])
 def test_paths_that_are_not_there(client, path):
     assert "Not Found" in problem(client.get(path), "not-found")
 
@@ -42,7 +40,9 @@ def test_methods_that_are_not_allowed(client, method, path, allowed):
 @pytest.mark.parametrize(
     "body", [b"", b"  \n", b"{", b"model: [", b"\xff", b"a: &x 1\nb: *x", b'{"a":1,"a":2}']
 )
-@pytest.mark.parametrize("path", ["plans", "estimates", "simulations", "catalog/offers"])
+@pytest.mark.parametrize(
+    "path", ["plans", "estimates", "simulations", "comparisons", "frontiers", "catalog/offers"]
+)
 def test_bodies_that_cannot_be_read(client, path, body):
     assert "body" in problem(client.post(f"/v1/{path}", content=body), "malformed")
 

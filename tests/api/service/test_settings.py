@@ -16,6 +16,7 @@ WORKING = {
     "host": ("::1", "::1"),
     "port": ("9999", 9999),
     "store_url": ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+    "page": ("false", False),
     "require_keys": ("true", True),
     "allowed_origins": ('["https://a.example"]', ["https://a.example"]),
     "allowed_hosts": ('["a.example", "b"]', ["a.example", "b"]),
@@ -41,6 +42,7 @@ WORKING = {
 
 WRONG = {
     "port": ["-1", "70000", "http", ""],
+    "page": ["perhaps"],
     "require_keys": ["perhaps"],
     "allowed_origins": ["https://a.example", "[1]", '{"a": 1}'],
     "allowed_hosts": ["a.example"],

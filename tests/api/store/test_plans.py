@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from api.store.plans import TABLES
 from api.store.records import digest_of
 
 
@@ -21,8 +22,9 @@ def test_a_plan_is_given_back_as_it_was_stored(store, put_plan):
 @pytest.mark.parametrize("odd", ["", "plan-nope", "' OR 1=1 --", "%", "päon-🎈", "x" * 5000])
 def test_odd_ids_find_nothing(store, put_plan, odd):
     put_plan()
-    for find in (store.plans.document, store.plans.request, store.plans.simulation):
+    for find in (store.plans.document, store.plans.request):
         assert find(odd) is None
+    assert all(store.plans.result(kind, odd) is None for kind in TABLES)
     assert store.plans.workload(odd) is None
     assert store.plans.answer_to("plan", odd) is None
 
@@ -49,7 +51,7 @@ def test_a_plan_and_a_simulation_may_answer_the_same_digest(store, put_plan, put
     assert store.plans.answer_to("simulation", "d")[0] == "simulation-1"
     put_simulation("simulation-2", "d")
     assert store.plans.answer_to("simulation", "d")[0] == "simulation-2"
-    assert json.loads(store.plans.simulation("simulation-1"))["meets"] is True
+    assert json.loads(store.plans.result("simulation", "simulation-1"))["meets"] is True
 
 
 def test_a_plan_whose_snapshot_is_not_stored_is_refused(store, put_plan):

@@ -1,0 +1,1 @@
+"""Documents as HTML: pure functions, each piece of a view one module."""
