@@ -22,6 +22,9 @@ from solver.horizon.prices import priced
 from solver.instance import Instance
 from solver.screening import fractional_prices, nearly_cheapest, within_reach
 
+ROUNDING = 1e-12
+"""Gap that is none: sums over periods are rounded."""
+
 FIRST_SHARE = 0.25
 """Share of the time left that the search among promising candidates may take."""
 
@@ -271,7 +274,7 @@ def _part_of(left_s: Callable[[], float], share: float) -> Callable[[], float]:
 
 def _closed(result: EngineResult, gap: float) -> EngineResult:
     """Say whether the gap to the bound is closed: an engine means that of its own program."""
-    closed = result.objective is not None and result.gap <= gap
+    closed = result.objective is not None and result.gap <= gap + ROUNDING
     return replace(result, termination=Termination.GAP_CLOSED if closed else Termination.LIMIT)
 
 
