@@ -14,7 +14,7 @@ from solver.engines.result import EngineResult, Termination
 from solver.fleet import cheapest_fleet
 from solver.horizon.apart import Answer, Apart, Source, answer_of
 from solver.horizon.branching import PART_OF_GAP, Branching, Closed, Worth
-from solver.horizon.commitments import Commitments, Nodes
+from solver.horizon.commitments import Commitments, Nodes, best_known
 from solver.horizon.linked import Linked, link
 from solver.horizon.over_time import OverTime, commitments_of, no_fleets, read_linked
 from solver.horizon.periods import Period, Start, block_of, block_share
@@ -70,6 +70,9 @@ class _Search:
         commitments = Commitments.of(self.instance.offers, self.times, used)
         branching = self._branching(commitments, few, left_s, few=True)
         low, most = dict.fromkeys(commitments.keys, 0), branching.most()
+        known, nodes = best_known(commitments, self.pool, low, most, [low, most])
+        if known - self.floor_usd <= self.gap * known:
+            return Closed(known, min(self.floor_usd, known), nodes)
         known, nodes = branching.improve(low, most)
         return Closed(known, min(self.floor_usd, known), nodes)
 
@@ -254,7 +257,6 @@ def cheapest_over_time(
         gap,
     )
     used = {o for o, _ in first.commitments}
-    search.near(few, used, _part_of(left, FIRST_SHARE))
     if not search.ask_each(left):
         return no_fleets(instance, times, start)
     few = _with_candidates(few, [a.source for fleets in search.pool for a in fleets if a.source])
