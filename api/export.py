@@ -9,8 +9,10 @@ from api.write import check_writable, write_atomically
 from data.catalog import Catalog
 from data.coefficients import load_coefficients, shipped_coefficients
 from data.errors import InputError
+from solver.footprint import Footprint
 from solver.formulation import formulate
 from solver.measured import load_measured
+from solver.objective import objectives_of
 from solver.problem import build_problem
 from solver.workload import Workload
 
@@ -39,17 +41,21 @@ def export_program(
 ) -> None:
     """Write the whole program (before screening) as LP or MPS, by the ending of `path`.
 
+    It is that of the rates of the workload, and of what its objective makes smallest first.
+
     Raises
     ------
     InputError
         If the ending is another one, or the file cannot be written.
     """
     check_export(path)
+    footprint = Footprint.of(workload.objective, catalog.accelerators)
     problem = build_problem(
         workload,
         catalog,
         load_coefficients(coefficients) if coefficients else shipped_coefficients(),
         measured=load_measured(measured) if measured else None,
+        order=objectives_of(workload.objective, footprint),
     )
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / f"program{path.suffix}"

@@ -125,12 +125,17 @@ def usd(amount: float) -> str:
     return f"${amount:,.2f}"
 
 
-def found_and_bound(certificate: Mapping[str, Any]) -> str:
+def amount(value: float, unit: str) -> str:
+    """Write a value of an objective in its unit: dollars an hour as dollars alone."""
+    return usd(value) if unit == "USD/h" else f"{value:,.6g} {unit}"
+
+
+def found_and_bound(certificate: Mapping[str, Any], unit: str = "USD/h") -> str:
     """Write the objective of a certificate, its bound and its gap."""
     bound, gap = certificate["bound"], certificate["gap"]
-    below = "no bound" if bound is None else f"nothing below {usd(bound)}"
+    below = "no bound" if bound is None else f"nothing below {amount(bound, unit)}"
     rest = "" if gap is None else f", gap {gap:.4%} of {certificate['gap_asked']:.4%} allowed"
-    return f"{usd(certificate['objective'])} found, {below}{rest}"
+    return f"{amount(certificate['objective'], unit)} found, {below}{rest}"
 
 
 def price(amount: float) -> str:

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from api.lines import NO_BREAK, Lines
-from api.output import UNKNOWN, found_and_bound, milliseconds, num, usd
+from api.output import UNKNOWN, amount, found_and_bound, milliseconds, num, usd
+from api.output_objective import batch_lines, batch_rows, drawn, load_rows, rates_line, verdict
+from api.output_schedule import schedule_headline, show_schedule
 
 if TYPE_CHECKING:
     from solver.plan import Plan, Pool
@@ -18,21 +20,21 @@ if TYPE_CHECKING:
 LEFT_OUT_SHOWN = 5
 """Accelerators left out that are listed; the document has all."""
 
-SMALLEST_BOUND_USD = 0.005
+SMALLEST_BOUND = {"USD/h": 0.005}
 """A bound below half a cent an hour, printed as $0.00, is none."""
 
 POOLS_SHOWN = 4
 """Layouts of another plan that are listed."""
 
 SENTENCE = {
-    "optimal": ("Proven: no cheaper fleet exists.", "bold green"),
-    "feasible": ("Not proven: a cheaper fleet may exist.", "bold yellow"),
+    "optimal": ("", "bold green"),
+    "feasible": ("", "bold yellow"),
     "infeasible": ("Proven: no fleet meets the workload within its limits.", "bold red"),
     "unknown": ("No fleet and no proof in the time given.", "bold yellow"),
 }
-"""Status → what it means, and the style it is printed in."""
+"""Status → what it means (with a fleet, see `verdict`), and the style it is printed in."""
 
-INFORMATIVE = ("dearer", "misses_target", "does_not_fit")
+INFORMATIVE = ("dearer", "outdone", "misses_target", "does_not_fit")
 """Reasons for leaving an accelerator out that say something about the accelerator."""
 
 
@@ -48,6 +50,9 @@ def show_plan(plan: Plan, name: str, *, explain: str = "auto") -> None:
     """
     out = Lines()
     _headline(out, plan, name)
+    show_schedule(out, plan)
+    if plan.schedule is not None:
+        out.title("At the highest load")
     if plan.pools:
         _pools(out, plan)
         _classes(out, plan)
@@ -64,6 +69,8 @@ def show_plan(plan: Plan, name: str, *, explain: str = "auto") -> None:
 
 
 def _headline(out: Lines, plan: Plan, name: str) -> None:
+    for number, line in enumerate((*batch_lines(plan), *schedule_headline(plan))):
+        out.text(line, style="" if number else "bold")
     if plan.cost_per_hour_usd is not None:
         parts = [
             f"{usd(plan.cost_per_hour_usd)} an hour",
@@ -74,11 +81,12 @@ def _headline(out: Lines, plan: Plan, name: str) -> None:
             parts.append(f"${per_token:,.3g} per million output tokens")
         idle = f", {plan.gpus_idle} of them idle" if plan.gpus_idle else ""
         parts.append(f"{plan.gpus} GPU{'s' if plan.gpus != 1 else ''}{idle}")
-        out.text(" · ".join(parts), style="bold")
-    rates = sum(c["rate_rps"] for c in plan.workload["classes"])
-    out.text(f"{num(rates)} requests/s of {name}")
+        out.text(" · ".join(parts), style="" if plan.batch or plan.schedule else "bold")
+        if told := list(drawn(plan)):
+            out.text(" · ".join(told))
+    out.text(rates_line(plan, name))
     sentence, style = SENTENCE[plan.status]
-    out.text(sentence, style=style)
+    out.text(sentence or verdict(plan), style=style)
 
 
 def _pools(out: Lines, plan: Plan) -> None:
@@ -138,7 +146,7 @@ def _percent(share: float) -> str:
 
 
 def _classes(out: Lines, plan: Plan) -> None:
-    if not plan.classes:
+    if not plan.classes or plan.batch is not None:
         return
     keys = ("ttft_ms", "tpot_ms", "e2e_ms")
     cells = [
@@ -195,9 +203,14 @@ def _proof(out: Lines, plan: Plan) -> None:
 def _proof_rows(plan: Plan) -> Iterator[tuple[str, str]]:
     c, s = plan.certificate, plan.search
     if plan.cost_per_hour_usd is not None:
-        yield c["engine"], found_and_bound(c)
-        if second := c["second_engine"]:
-            yield second["engine"], _second_word(second)
+        unit = plan.objective.get("unit", "USD/h")
+        for part, of in ((c, unit), (c.get("then"), (c.get("then") or {}).get("unit", ""))):
+            if part is not None:
+                yield part["engine"], ("then " if part is not c else "") + found_and_bound(part, of)
+                if second := part["second_engine"]:
+                    yield second["engine"], _second_word(second, of)
+        yield from load_rows(plan)
+        yield from batch_rows(plan)
         check = c["check"]
         failed = len(check["failures"])
         verdict = f"{failed} DO NOT HOLD" if failed else "all hold"
@@ -215,16 +228,18 @@ def _proof_rows(plan: Plan) -> Iterator[tuple[str, str]]:
     )
 
 
-def _second_word(second: Mapping[str, Any]) -> str:
+def _second_word(second: Mapping[str, Any], unit: str) -> str:
     """Write what the second engine says; a bound that no price is below says nothing."""
     bound = second["bound"]
     if second["agrees"] is False:
         return (
-            "contradicts: finds no fleet" if bound is None else f"contradicts, bound {usd(bound)}"
+            "contradicts: finds no fleet"
+            if bound is None
+            else f"contradicts, bound {amount(bound, unit)}"
         )
-    if bound is None or bound < SMALLEST_BOUND_USD:
+    if bound is None or bound < SMALLEST_BOUND.get(unit, 1e-9):
         return "gave no bound within its work limit"
-    return f"{second['verdict']}, bound {usd(bound)}"
+    return f"{second['verdict']}, bound {amount(bound, unit)}"
 
 
 def _binding(out: Lines, plan: Plan, explain: str) -> None:

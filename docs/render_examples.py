@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -30,6 +32,18 @@ COMPARE = (
 )
 
 
+AIMED = "examples/rag-8k-two-classes.yaml"
+
+AIMS = {"cost": "cost", "gpus": "accelerators", "energy": "energy", "carbon": "carbon"}
+
+BUDGET = "minfleet plan examples/chat-70b.yaml --budget 50"
+
+DAY = (
+    "minfleet plan examples/day-and-commitments.yaml \\\n"
+    "    --offers examples/compare/quotes.csv"
+)
+
+BATCH = "minfleet plan examples/batch-summaries-8b.yaml"
 QUOTES = "--offers examples/compare/quotes.csv"
 
 FRONTIERS = {
@@ -79,6 +93,29 @@ def console(command: str) -> str:
     return f"```console\n$ {command}\n{printed(command)}\n```"
 
 
+def aims() -> str:
+    """Return a table of one workload planned for each objective."""
+    lines = [
+        "| least | $/h | accelerators | kWh/h | kg CO2e/h | made of |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for aim, name in AIMS.items():
+        plan = json.loads(printed(f"minfleet plan {AIMED} --minimize {aim} --explain none --json"))
+        fleet: Counter[str] = Counter()
+        for pool in plan["pools"]:
+            fleet[f"{pool['accelerator']} ({pool['provider']}/{pool['region']})"] += pool["gpus"]
+        cells = (
+            name,
+            f"{plan['cost_per_hour_usd']:,.2f}",
+            str(plan["gpus"]),
+            f"{plan['energy_kwh_per_hour']:.4g}",
+            f"{plan['carbon_kg_per_hour']:.4g}",
+            ", ".join(f"{n} {what}" for what, n in fleet.items()),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def section(command: str) -> str:
     """Return one example: its file, its command and what that prints."""
     path = ROOT / shlex.split(command)[2]
@@ -94,6 +131,9 @@ def write() -> None:
     rewrite(HERE / "examples.md", {"examples": sections})
     rewrite(ROOT / "README.md", {"plan": console(FIRST)})
     rewrite(HERE / "comparison.md", {"example": console(COMPARE)})
+    parts = {"aims": aims(), "budget": console(BUDGET), "batch": console(BATCH)}
+    rewrite(HERE / "objectives.md", parts)
+    rewrite(HERE / "demand.md", {"day": console(DAY)})
     rewrite(HERE / "frontiers.md", {name: console(c) for name, c in FRONTIERS.items()})
 
 

@@ -36,6 +36,7 @@ ELSEWHERE = {
     "Hardware",
     "PrecisionSpec",
     "Serving",
+    "ObjectiveSpec",
     "BesideTarget",
     "LatencyPercentiles",
     "SpreadBeside",
@@ -65,6 +66,11 @@ PLAN_TABLES: Mapping[str, tuple[str, ...]] = {
         "cost_per_million_output_tokens_usd",
         "gpus",
         "gpus_idle",
+        "objective",
+        "objective.",
+        "power_kw",
+        "energy_kwh_per_hour",
+        "carbon_kg_per_hour",
     ),
     "pools": ("pools[].",),
     "predicted": ("pools[].predicted", "pools[].predicted."),
@@ -76,11 +82,17 @@ PLAN_TABLES: Mapping[str, tuple[str, ...]] = {
     "why_not": ("why_not[].",),
     "alternatives": ("alternatives[].",),
     "simulation": ("simulation", "simulation."),
+    "load": ("load", "load."),
+    "batch": ("batch", "batch."),
+    "schedule": ("schedule", "schedule."),
     "infeasibility": ("infeasibility", "infeasibility."),
     "basis": ("catalog.", "assumptions.", "warnings[]", "workload"),
 }
 """Table of plan.md → paths of its fields; with a dot at the end, all fields below. The longest one
 decides."""
+
+LISTED_ONCE = ("schedule.periods[].pools[].", "schedule.periods[].classes[].")
+"""Fields that are those of `pools` and `classes`, which have tables of their own."""
 
 WORKLOAD_TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "workload": (("Workload", ""),),
@@ -90,6 +102,12 @@ WORKLOAD_TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "hardware": (("Hardware", "hardware."),),
     "precision": (("PrecisionSpec", "precision."),),
     "serving": (("Serving", "serving."),),
+    "batch": (("Batch", "batch."),),
+    "demand": (("DemandSpec", "demand."),),
+    "objective": (
+        ("ObjectiveSpec", "objective."),
+        ("GridFactorsSpec", "objective.grid_gco2e_per_kwh."),
+    ),
 }
 """Table of workload.md → definitions and where in a workload they stand."""
 
@@ -145,6 +163,8 @@ def plan_tables() -> dict[str, str]:
     """Return the tables of plan.md by name."""
     found: dict[str, list[Row]] = {name: [] for name in PLAN_TABLES}
     for row in field_rows(bare_schema("plan")):
+        if row.path.startswith(LISTED_ONCE):
+            continue
         fitting = [
             (len(root), name)
             for name, roots in PLAN_TABLES.items()
@@ -176,7 +196,7 @@ def _default(field: Schema) -> str:
         return "required"
     value = field["default"]
     if isinstance(value, dict):
-        return "see below"
+        return "see below" if value else "`{}`"
     if value is None:
         return "`null`"
     if isinstance(value, list):

@@ -8,6 +8,7 @@ from typing import Any
 
 from data.checks import STALE_DAYS, STALE_RATE_DAYS, stale_rate
 from data.offers import HOURS_PER_MONTH, Offer
+from solver.charges import footprint_rules
 from solver.fleet import Fleet
 from solver.layouts import BATCH_CAPS, PIPELINE_DEGREES, weight_formats
 from solver.market import CROSS_NODE_MIN_GBPS
@@ -20,7 +21,7 @@ NAMED = 5
 """Offers that one warning names before it counts the rest."""
 
 
-def assumptions_of(problem: Problem) -> dict[str, Any]:
+def assumptions_of(problem: Problem, fleet: Fleet | None = None) -> dict[str, Any]:
     """Return every setting in force, defaults included, and the rules of the search."""
     w = problem.workload
     found: dict[str, Any] = {
@@ -29,6 +30,7 @@ def assumptions_of(problem: Problem) -> dict[str, Any]:
         "precision": w.precision.model_dump(),
         "serving": w.serving.model_dump(),
         "hours_per_month": HOURS_PER_MONTH,
+        "footprint": footprint_rules(problem, fleet),
     }
     if problem.measured is not None:
         return found | {"capacities": "measured; loads of different classes add up as fractions"}
@@ -65,6 +67,7 @@ def warnings_of(
         return tuple(found)
     bought = {fleet.instance.offers[o]: nodes for o, nodes in fleet.nodes.items()}
     found.extend(stale_prices(bought, problem.as_of))
+    found += _default_grids(problem, fleet)
     found += _stale_rates([o for o in bought if stale_rate(o, problem.as_of)])
     for offer, nodes in bought.items():
         if offer.term_months is not None:
@@ -94,6 +97,20 @@ def warnings_of(
             f"some figures of {', '.join(unverified)} are unverified (see 'minfleet catalog show')"
         )
     return tuple(found)
+
+
+def _default_grids(problem: Problem, fleet: Fleet) -> Iterator[str]:
+    """Yield which regions count at the default, where the plan is made for carbon."""
+    if all(objective.name != "carbon" for objective in problem.order):
+        return
+    grids = footprint_rules(problem, fleet)["grids"]
+    unknown = [f"{g['provider']}/{g['region']}" for g in grids if g["default"]]
+    if unknown:
+        figure = next(g["gco2e_per_kwh"] for g in grids if g["default"])
+        yield (
+            f"no grid is known for {', '.join(unknown)}: {figure:g} g CO2e/kWh is taken; give "
+            "objective.grid_gco2e_per_kwh.by_region a figure"
+        )
 
 
 def stale_prices(offers: Iterable[Offer], as_of: dt.date) -> Iterator[str]:

@@ -42,6 +42,8 @@ class Candidate:
         Factor on the capacities, below 1 where a mix of classes would have missed a target.
     prospect
         Where a prospect was evaluated, (job, row); None for candidates.
+    grid
+        Locations its replicas are placed in, where load is charged by location; None for anywhere.
     """
 
     model: str
@@ -55,6 +57,7 @@ class Candidate:
     network_bytes_per_s: float = 0.0
     tightened: float = 1.0
     prospect: tuple[int, int] | None = None
+    grid: frozenset[Location] | None = None
 
     @property
     def gpus(self) -> int:
@@ -81,6 +84,7 @@ class Candidate:
             self.classes,
             self.location,
             self.network_bytes_per_s,
+            self.grid,
         )
 
     @cached_property
@@ -94,10 +98,13 @@ class Candidate:
             location=self.location,
             cross_node_gbps=shape.network_gbps if shape.cross_node else 0.0,
             kv_gbps=self.network_bytes_per_s / shape.gpus * 8 / 1e9,
+            grid=self.grid,
         )
 
 
-CandidateKey = tuple[str, str, Shape, tuple[int, ...], Location | None, float]
+CandidateKey = tuple[
+    str, str, Shape, tuple[int, ...], Location | None, float, frozenset[Location] | None
+]
 
 
 class Rater(Protocol):

@@ -31,17 +31,20 @@ def certificate_findings(document: Document) -> Iterator[Finding]:
         if status == "optimal":
             yield "certificate: the plan is called optimal, but no objective is certified"
         return
-    cost, bound = document["cost_per_hour_usd"], certificate["bound"]
+    # Plans of before there were other objectives are for cost.
+    cost = {"value": document["cost_per_hour_usd"], "unit": "USD/h"}
+    target = document.get("objective") or cost
+    value, unit, bound = target["value"], target["unit"], certificate["bound"]
     yield unless(
         status in ("optimal", "feasible"), f"certificate: a plan with a fleet is not {status!r}"
     )
     yield unless(
-        abs(objective - cost) <= SLACK * max(1.0, abs(cost)),
-        f"certificate: the objective is ${objective}, but the plan costs ${cost} an hour",
+        abs(objective - value) <= SLACK * max(1.0, abs(value)),
+        f"certificate: the objective is {objective} {unit}, but that of the plan is {value}",
     )
     yield unless(
         bound is None or bound <= objective * (1 + SLACK),
-        f"certificate: the bound of ${bound} is above the objective of ${objective}",
+        f"certificate: the bound of {bound} is above the objective of {objective} {unit}",
     )
     gap = None if bound is None else max(objective - bound, 0.0) / max(abs(objective), 1e-12)
     yield _same_gap(certificate["gap"], gap)
@@ -49,6 +52,55 @@ def certificate_findings(document: Document) -> Iterator[Finding]:
         yield from _second_engine(second, objective, certificate["gap_asked"])
     if status == "optimal":
         yield from _optimal(certificate, gap)
+    if then := certificate.get("then"):
+        yield from _then(status, then)
+
+
+def load_findings(document: Document, rates: Mapping[str, float]) -> Iterator[Finding]:
+    """Compare the factor of a plan for the most load with its rates, its gap and its status.
+
+    Parameters
+    ----------
+    rates
+        Rate of each class that the plan serves.
+    """
+    load = document.get("load")
+    if not load:
+        return
+    for name, rate in rates.items():
+        served, asked = load["served_rps"].get(name), load["asked_rps"].get(name, 0.0)
+        yield unless(
+            served is not None
+            and abs(served - rate) <= SLACK * rate
+            and abs(served - load["factor"] * asked) <= SLACK * rate,
+            f"load: class {name} is served at {rate:g} req/s, not {served}",
+        )
+    upper, asked = load["none_from_factor"], load["gap_asked"]
+    gap = None if upper is None else upper / load["factor"] - 1
+    yield _same_gap(load["gap"], gap)
+    yield unless(gap is None or gap >= 0, "load: the factor is one that is said to be impossible")
+    yield unless(
+        document["status"] != "optimal" or (gap is not None and gap <= asked + GAP_ROUNDING),
+        f"load: the plan is called optimal, but its factor is open by {_percent(gap)}",
+    )
+
+
+def _then(status: object, then: Document) -> Iterator[Finding]:
+    """Compare the figures of the program that decided between equal fleets."""
+    objective, bound, asked = then["objective"], then["bound"], then["gap_asked"]
+    yield unless(
+        bound is None or bound <= objective * (1 + SLACK),
+        f"certificate: the bound of {bound} is above the objective of {objective} {then['unit']}",
+    )
+    gap = None if bound is None else max(objective - bound, 0.0) / max(abs(objective), 1e-12)
+    yield _same_gap(then["gap"], gap)
+    if second := then["second_engine"]:
+        yield from _second_engine(second, objective, asked)
+    yield unless(
+        status != "optimal" or (gap is not None and gap <= asked),
+        f"certificate: the plan is called optimal, but the gap of its {then['minimize']} is "
+        f"{_percent(gap)}, more than the {_percent(asked)} asked for",
+    )
 
 
 def _same_gap(stated: float | None, gap: float | None) -> Finding:
@@ -84,12 +136,12 @@ def _second_engine(second: Document, objective: float, asked: float) -> Iterator
     yield unless(
         agrees is not True
         or (bound is not None and bound >= objective * (1 - asked) - SLACK * abs(objective)),
-        f"certificate: {name} is said to agree, but its bound of ${bound} does not close the gap",
+        f"certificate: {name} is said to agree, but its bound of {bound} does not close the gap",
     )
     yield unless(
         agrees is False or bound is None or bound <= objective * (1 + 2 * SLACK),
-        f"certificate: {name} has a bound of ${bound}, which contradicts the objective of "
-        f"${objective}",
+        f"certificate: {name} has a bound of {bound}, which contradicts the objective of "
+        f"{objective}",
     )
 
 

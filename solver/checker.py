@@ -17,9 +17,10 @@ from typing import Any
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable
 from data.errors import MinfleetError, PlanError
+from data.grid import GridFactors
 from model.admission import ROLES
 from model.predict import Prediction
-from solver.certified import certificate_findings
+from solver.certified import certificate_findings, load_findings
 from solver.demand import demands_of
 from solver.fleet_limits import limit_findings
 from solver.layouts import quality_loss_pct
@@ -27,6 +28,9 @@ from solver.market import allowed_accelerators
 from solver.measured import MeasuredCapacity
 from solver.pool_checker import LOAD_TOLERANCE, Finding, PoolChecker, unless
 from solver.stated import stated_figures
+from solver.stated_batch import batch_findings
+from solver.stated_charges import charge_findings
+from solver.stated_schedule import schedule_findings
 from solver.workload import Workload
 
 SHARE_TOLERANCE = Fraction(1, 10**8)
@@ -81,14 +85,33 @@ class PlanChecker:
         self.pools: list[Mapping[str, Any]] = list(document["pools"])
         self.predicted: dict[tuple[Any, ...], Prediction] = {}
 
+    def of(self, document: Mapping[str, Any], workload: Workload) -> PlanChecker:
+        """Return the checker of another document over the same catalogue."""
+        return PlanChecker(
+            document, workload, self.catalog, self.coefficients, measured=self.measured
+        )
+
     def check(self) -> Check:
         """Evaluate every condition."""
         findings = list(self._findings())
         return Check(len(findings), tuple(f for f in findings if f is not None))
 
+    def grid_of(self, pool: Mapping[str, Any]) -> float | None:
+        """Return what a kilowatt-hour of a pool emits, where that decides what runs there."""
+        spec = self.workload.objective
+        if "carbon" not in spec.order or spec.idle_power_share == 1:
+            return None
+        offer, given = self.offers[pool["offer_id"]], spec.grid_gco2e_per_kwh
+        grid = GridFactors(given.default, given.by_region)
+        return grid.at(offer.provider, offer.region).gco2e_per_kwh
+
     def _findings(self) -> Iterator[Finding]:
         try:
-            malformed = [f for p in self.document["pools"] for f in self._well_formed(p)]
+            if self.document.get("schedule") or self.workload.demand is not None:
+                yield from schedule_findings(self)
+                yield from certificate_findings(self.document)
+                return
+            malformed = list(self.malformed())
             yield from malformed
             if any(f is not None for f in malformed):
                 return
@@ -96,19 +119,34 @@ class PlanChecker:
             yield from limit_findings(
                 self.document, self.workload.hardware, self.offers, self.catalog.accelerators
             )
-            yield from self._shares()
-            yield from self._packing()
-            for pool in self.pools:
-                yield from PoolChecker(self, pool).findings()
-            yield from self._quality()
+            yield from self.serving()
             yield from stated_figures(self.document, self.workload, self.offers)
+            yield from charge_findings(
+                self.document, self.workload, self.offers, self.catalog.accelerators
+            )
             yield from certificate_findings(self.document)
+            yield from batch_findings(self.document, self.workload)
+            rates = {c.name: c.rate_rps for c in self.workload.classes}
+            yield from load_findings(self.document, rates)
         except MinfleetError:
             raise
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise PlanError(
                 f"the plan document is incomplete or damaged ({type(error).__name__}: {error})."
             ) from None
+
+    def malformed(self) -> Iterator[Finding]:
+        """Evaluate what must hold before anything can be computed."""
+        for pool in self.document["pools"]:
+            yield from self._well_formed(pool)
+
+    def serving(self) -> Iterator[Finding]:
+        """Evaluate whether the pools serve the load, on the nodes that there are."""
+        yield from self._shares()
+        yield from self._packing()
+        for pool in self.pools:
+            yield from PoolChecker(self, pool).findings()
+        yield from self._quality()
 
     def _well_formed(self, pool: Mapping[str, Any]) -> Iterator[Finding]:
         """Evaluate what must hold before anything can be computed from a pool."""
@@ -162,7 +200,7 @@ class PlanChecker:
                 offer.stock is None or item["nodes"] <= offer.stock,
                 f"{offer.offer_id}: {item['nodes']} nodes are more than its stock of {offer.stock}",
             )
-            yield self._filters(item["offer_id"])
+            yield self.passes_filters(item["offer_id"])
             day = dt.date.fromisoformat(self.document["catalog"]["as_of"])
             yield unless(offer.on_sale(day), f"{offer.offer_id} is not on sale on {day}")
         stated = self.document["cost_per_hour_usd"]
@@ -175,7 +213,8 @@ class PlanChecker:
             f"the pools' costs sum to ${pools:.6f}, not ${float(total):.6f}",
         )
 
-    def _filters(self, offer_id: str) -> Finding:
+    def passes_filters(self, offer_id: str) -> Finding:
+        """Evaluate whether an offer may be bought from."""
         offer, hardware = self.offers[offer_id], self.workload.hardware
         strict = self.measured is None
         chips = allowed_accelerators(self.catalog, hardware, strict=strict)

@@ -17,6 +17,10 @@ x_wb. Put k·n_b replicas of a on the very same accelerators and give them b's s
 - hand-over rows: a has the same role, locations and KV format, so the flows match as before.
 
 Hence a plan without b costs no more, whatever the stocks and limits.
+
+Nor does it take more energy, or have more accelerators. Nodes are the same, and what is charged
+for load (TDP·g_c·λ_w/μ_wc a share, see `solver.objective`) is no larger: the accelerators are equal
+and in the same place, g_a ≤ g_b/k and μ_wa ≥ μ_wb/k give g_a/μ_wa ≤ g_b/μ_wb.
 """
 
 from __future__ import annotations

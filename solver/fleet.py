@@ -15,6 +15,7 @@ from solver.engines.result import EngineResult, Improved, Termination
 from solver.hosting import HostKey
 from solver.instance import Instance
 from solver.multipliers import stock_multipliers
+from solver.objective import Objective
 from solver.packing import Placement, place
 from solver.price_tiers import best_tiers
 from solver.program import Program, compile_program
@@ -48,6 +49,23 @@ class Fleet:
         prices = self.instance.offers
         return sum((prices[o].hourly_usd * n for o, n in self.nodes.items()), Decimal(0))
 
+    def value(self, objective: Objective) -> float:
+        """Return what the fleet is charged by an objective (its unit)."""
+        offers = self.instance.offers
+        if objective.name == "cost":
+            return float(self.cost_usd)
+        charged = sum(objective.node(offers[o]) * n for o, n in self.nodes.items())
+        if not objective.charges_load:
+            return charged
+        loads: dict[int, float] = defaultdict(float)
+        for (w, c), share in self.shares.items():
+            loads[c] += float(share) * (self.instance.load(w, c) or 0.0)
+        for placed in self.placements:
+            c, part = placed.candidate, placed.replicas / self.replicas[placed.candidate]
+            busy = objective.busy(offers[placed.offer]) * self.instance.candidates[c].gpus
+            charged += busy * loads[c] * part
+        return charged
+
     @property
     def gpus(self) -> int:
         """Accelerators bought."""
@@ -70,6 +88,8 @@ class Solved:
         Wall time by stage.
     stock_usd
         Lagrange multipliers of stock limits by offer; see `solver.multipliers`.
+    then
+        The program that decided between fleets equal by the first objective; see `solver.in_order`.
     """
 
     fleet: Fleet | None
@@ -79,6 +99,7 @@ class Solved:
     screened_to: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     stock_usd: Mapping[str, float] = field(default_factory=dict)
+    then: Solved | None = None
 
 
 def cheapest_fleet(
@@ -91,7 +112,7 @@ def cheapest_fleet(
     quick: bool = False,
     improved: Improved | None = None,
 ) -> Solved:
-    """Return the cheapest fleet of an instance.
+    """Return the fleet of an instance that its objective charges least: the cheapest by default.
 
     A first fleet comes from the few candidates that are nearly the cheapest for some class; all
     candidates that no cheaper fleet can use are dropped, and the rest is solved to the gap.
@@ -105,7 +126,7 @@ def cheapest_fleet(
     screen
         If False, the whole program is solved at once (to test that screening changes nothing).
     known_usd
-        Cost of a fleet that the instance is known to admit: no dearer one is looked for, and
+        Objective of a fleet that the instance is known to admit: none worse is looked for, and
         none at all is returned if nothing is cheaper.
     quick
         Stop at the first fleet, with the fractional bound: good, but seldom proven.

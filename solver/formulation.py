@@ -16,6 +16,7 @@ from solver.hosting import HostKey
 from solver.instance import Instance
 from solver.light_pyomo import pyo
 from solver.market import Location
+from solver.objective import COST, Objective
 from solver.power import WATTS_PER_KW
 from solver.price_tiers import alike
 
@@ -30,7 +31,7 @@ def formulate(instance: Instance) -> Model:
     """Return the program of an instance as a Pyomo model."""
     model = pyo.ConcreteModel("minfleet")
     define_variables(model, instance)
-    define_cost(model, instance)
+    define_objective(model, instance)
     define_serve_all(model, instance)
     define_capacity(model, instance)
     define_kv_link(model, instance)
@@ -46,6 +47,7 @@ def formulate(instance: Instance) -> Model:
     define_max_power(model, instance)
     define_max_providers(model, instance)
     define_budget(model, instance)
+    define_held(model, instance)
     define_quality(model, instance)
     return model
 
@@ -83,10 +85,25 @@ def define_variables(model: Model, instance: Instance) -> None:
     )
 
 
-def define_cost(model: Model, instance: Instance) -> None:
-    """Min Σ_o p_o·m_o."""
-    prices = [float(o.hourly_usd) for o in instance.offers]
-    model.cost = pyo.Objective(expr=pyo.quicksum(prices[o] * model.m[o] for o in model.m))
+def define_objective(model: Model, instance: Instance) -> None:
+    """Min Σ_o a_o·m_o + Σ_wc b_c·(λ_w/μ_wc)·x_wc.
+
+    For cost a_o = p_o, for accelerators G_o, and b_c = 0; for energy and carbon see
+    `solver.objective`.
+    """
+    model.objective = pyo.Objective(expr=_charged(model, instance, instance.objective))
+
+
+def _charged(model: Model, instance: Instance, objective: Objective) -> Any:
+    """Return what a fleet is charged by an objective, as an expression."""
+    nodes = [objective.node(o) for o in instance.offers]
+    charged = pyo.quicksum(nodes[o] * model.m[o] for o in model.m)
+    if not objective.charges_load:
+        return charged
+    busy = instance.busy_weights(objective).tolist()
+    return charged + pyo.quicksum(
+        busy[c] * (instance.load(w, c) or 0.0) * model.x[w, c] for w, c in model.x
+    )
 
 
 def _by_class(model: Model, instance: Instance, roles: tuple[str, ...]) -> dict[int, list[int]]:
@@ -335,7 +352,17 @@ def define_budget(model: Model, instance: Instance) -> None:
     """Σ_o p_o·m_o ≤ budget."""
     if instance.caps.max_cost_per_hour_usd is None:
         return
-    model.budget = pyo.Constraint(expr=model.cost.expr <= instance.caps.max_cost_per_hour_usd)
+    cost = _charged(model, instance, COST)
+    model.budget = pyo.Constraint(expr=cost <= instance.caps.max_cost_per_hour_usd)
+
+
+def define_held(model: Model, instance: Instance) -> None:
+    """Σ_o a_o·m_o + Σ_wc b_c·(λ_w/μ_wc)·x_wc ≤ most for every objective that comes before."""
+    if not instance.caps.held:
+        return
+    model.held = pyo.ConstraintList()
+    for objective, most in instance.caps.held:
+        model.held.add(_charged(model, instance, objective) <= most)
 
 
 def define_quality(model: Model, instance: Instance) -> None:

@@ -23,6 +23,8 @@ class HostKey:
         Network each of its accelerators needs for KV caches (0: none travel).
     owner
         The candidate whose replicas they are, where those of others are placed apart.
+    grid
+        Locations they may be placed in; None for anywhere.
     """
 
     accelerator: str
@@ -32,6 +34,7 @@ class HostKey:
     cross_node_gbps: float
     kv_gbps: float = 0.0
     owner: Hashable = None
+    grid: frozenset[Location] | None = None
 
     def accepts(self, offer: Offer) -> bool:
         """Whether nodes of `offer` can hold such replicas."""
@@ -43,6 +46,7 @@ class HostKey:
                 self.location is None
                 or (location_of(offer) == self.location and offer.network_gbps is not None)
             )
+            and (self.grid is None or location_of(offer) in self.grid)
             and network >= self.cross_node_gbps
             and network / offer.gpus_per_node >= self.kv_gbps * (1 - 1e-9)
         )

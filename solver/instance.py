@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from data.offers import Offer
 from solver.candidates import Candidate, CandidateKey, Rater
+from solver.grids import by_grid
 from solver.hosting import HostKey
+from solver.objective import COST, Held, Objective
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,12 @@ class Caps:
     max_quality_loss_pct: float | None = None
     max_spot_share: float | None = None
     spot_headroom: float = 0.0
+    held: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What a fleet that costs at most `cost_usd` cannot exceed.
+    """What a fleet whose objective is at most `most` cannot exceed.
 
     Attributes
     ----------
@@ -40,7 +43,7 @@ class Ceilings:
         Largest share of each class on each candidate, ``shares[c][w]``.
     """
 
-    cost_usd: float
+    most: float
     replicas: tuple[float, ...]
     shares: tuple[tuple[float, ...], ...]
 
@@ -65,6 +68,8 @@ class Instance:
         Factors on the capacities of some candidates, by their keys.
     common_factor
         A factor on the capacities of all.
+    objective
+        What a fleet is charged.
     """
 
     class_names: tuple[str, ...]
@@ -76,6 +81,7 @@ class Instance:
     rater: Rater | None = None
     factors: Mapping[CandidateKey, float] = field(default_factory=dict)
     common_factor: float = 1.0
+    objective: Objective = COST
 
     def rated(self, useful: NDArray[np.bool_] | None = None) -> Instance:
         """Return the instance with its prospects rated, and capacities scaled by the factors.
@@ -91,10 +97,18 @@ class Instance:
             if useful is None:
                 useful = np.ones((len(chosen), len(self.class_names)), dtype=bool)
             chosen = self.rater.rated(chosen, useful)
+        located = [o for o in self.objectives if o.located]
+        if located:
+            chosen = by_grid(chosen, self.fitting, self.offers, located[0])
         if self.factors or self.common_factor != 1:
             common = self.common_factor
             chosen = tuple(_scaled(c, self.factors.get(c.key, 1.0) * common) for c in chosen)
         return replace(self, candidates=chosen)
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What a fleet is charged, and what else it is held to."""
+        return (self.objective, *(held for held, _ in self.caps.held))
 
     def keep(
         self, kept: NDArray[np.bool_] | None = None, offers: Sequence[Offer] | None = None
@@ -236,6 +250,29 @@ class Instance:
         """Replicas of c that the KV hand-over of the whole of class w takes (0: none)."""
         return self.rates_rps[w] / self.candidates[c].link_rps[w]
 
+    def node_weight(self, o: int) -> float:
+        """Return a_o: what a node of offer o is charged."""
+        return self.objective.node(self.offers[o])
+
+    def busy_weights(self, objective: Objective) -> NDArray[np.float64]:
+        """Return b_c: what a replica of each candidate is charged at full load above an idle one.
+
+        Of a candidate that offers of several charges can hold, the least; 0 where none can.
+        """
+        if not objective.charges_load:
+            return np.zeros(len(self.candidates))
+        codes, firsts = np.unique(self.host_codes, return_index=True)
+        keys = [self.host_of(self.candidates[i]) for i in firsts]
+        per_key = np.array(
+            [
+                key.group_size
+                * key.groups
+                * min((objective.busy(self.offers[o]) for o in self.fitting(key)), default=0.0)
+                for key in keys
+            ]
+        )
+        return np.asarray(per_key[np.searchsorted(codes, self.host_codes)], dtype=float)
+
     def most_replicas(self, c: int) -> int:
         """Return an upper bound on useful replicas of a deployable candidate, spares included."""
         return self._most_replicas[c]
@@ -256,8 +293,8 @@ class Instance:
     def most_nodes(self, o: int) -> int:
         """Return an upper bound on useful nodes of an offer, its stock included."""
         offer, need = self.offers[o], self._nodes_for_all.get(o, 0)
-        if self.ceilings is not None:
-            affordable = self.ceilings.cost_usd / float(offer.hourly_usd)
+        if self.ceilings is not None and self.node_weight(o) > 0:
+            affordable = self.ceilings.most / self.node_weight(o)
             need = min(need, int(affordable * (1 + 1e-9)))
         need = max(need, offer.min_nodes)
         return need if offer.stock is None else min(need, offer.stock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -161,6 +162,8 @@ def open_market(
     prune: bool = True,
     movable: Collection[str] = (),
     spot_apart: bool = False,
+    committed_apart: bool = False,
+    no_worse: Replaces = lambda better, worse: True,
     providers_apart: bool = False,
 ) -> Market:
     """Return the market of `offers` without those that another makes pointless.
@@ -177,6 +180,11 @@ def open_market(
     spot_apart
         Whether interruptible offers are limited, or need headroom: then none of them replaces one
         that is not.
+    committed_apart
+        Whether nodes are needed for a part of the time only: then no commitment replaces what is
+        paid by the hour, nor a shorter commitment.
+    no_worse
+        What a better offer must be besides cheaper, where something else than cost counts too.
     providers_apart
         Whether the number of providers is limited: then none replaces an offer of another one,
         which may come with what else is bought there.
@@ -201,8 +209,9 @@ def open_market(
     def replaces(better: Offer, worse: Offer) -> bool:
         fixed = better.offer_id not in movable and worse.offer_id not in movable
         apart = spot_apart and better.interruptible and not worse.interruptible
-        elsewhere = providers_apart and better.provider != worse.provider
-        return fixed and not (apart or elsewhere) and _replaces(better, worse)
+        apart |= committed_apart and _binds_longer(better, worse)
+        apart |= providers_apart and better.provider != worse.provider
+        return fixed and not apart and no_worse(better, worse) and _replaces(better, worse)
 
     general = _undominated(offers, replaces)
     located: dict[Location, list[Offer]] = {}
@@ -240,6 +249,15 @@ def _replaces(better: Offer, worse: Offer) -> bool:
         and better.min_nodes <= worse.min_nodes
         and pipeline_gbps(better) >= pipeline_gbps(worse)
     )
+
+
+def _binds_longer(better: Offer, worse: Offer) -> bool:
+    """Return whether an offer is paid for when the other one no longer need be."""
+    if better.pricing != "committed":
+        return False
+    if worse.pricing != "committed":
+        return True
+    return (better.term_months or math.inf) > (worse.term_months or math.inf)
 
 
 def _carries(better: Offer, worse: Offer) -> bool:

@@ -104,8 +104,21 @@ class Plan:
         ``infeasible``: proven that no plan exists. ``unknown``: neither was found in time.
     classes
         What each class gets, beside its targets.
+    objective
+        What is made smallest, its unit and value, and what decides between equal fleets.
+    power_kw
+        Board power of the accelerators bought; None where one is not known, as the next two.
+    energy_kwh_per_hour, carbon_kg_per_hour
+        What the fleet takes in an hour and emits; see `solver.footprint`.
     simulation
         The fleet's cost by formulas alone and with targets held in simulation; None without one.
+    load
+        The factor on the rates of a plan for the most load; None otherwise.
+    batch
+        Hours and total cost of a plan that drains a batch; None otherwise.
+    schedule
+        Commitments, and the fleet of every period, of a plan for rates that change; None
+        otherwise. Pools and purchases are then those of the highest load, and costs an average.
     """
 
     status: str
@@ -115,6 +128,10 @@ class Plan:
     gpus: int = 0
     gpus_idle: int = 0
     cost_per_million_output_tokens_usd: float | None = None
+    objective: Mapping[str, Any] = field(default_factory=dict)
+    power_kw: float | None = None
+    energy_kwh_per_hour: float | None = None
+    carbon_kg_per_hour: float | None = None
     pools: tuple[Pool, ...] = ()
     purchases: tuple[Purchase, ...] = ()
     classes: tuple[Mapping[str, Any], ...] = ()
@@ -125,6 +142,9 @@ class Plan:
     alternatives: tuple[Mapping[str, Any], ...] = ()
     infeasibility: Mapping[str, Any] | None = None
     simulation: Mapping[str, Any] | None = None
+    load: Mapping[str, Any] | None = None
+    batch: Mapping[str, Any] | None = None
+    schedule: Mapping[str, Any] | None = None
     assumptions: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -169,8 +189,12 @@ class Plan:
             "cost_per_million_output_tokens_usd": self.cost_per_million_output_tokens_usd,
             "gpus": self.gpus,
             "gpus_idle": self.gpus_idle,
-            "pools": [_plain(p) for p in self.pools],
-            "purchases": [_plain(p) for p in self.purchases],
+            "objective": dict(self.objective),
+            "power_kw": self.power_kw,
+            "energy_kwh_per_hour": self.energy_kwh_per_hour,
+            "carbon_kg_per_hour": self.carbon_kg_per_hour,
+            "pools": [plain(p) for p in self.pools],
+            "purchases": [plain(p) for p in self.purchases],
             "classes": [dict(c) for c in self.classes],
             "certificate": dict(self.certificate),
             "search": dict(self.search),
@@ -179,6 +203,9 @@ class Plan:
             "alternatives": [dict(a) for a in self.alternatives],
             "infeasibility": None if self.infeasibility is None else dict(self.infeasibility),
             "simulation": None if self.simulation is None else dict(self.simulation),
+            "load": None if self.load is None else dict(self.load),
+            "batch": None if self.batch is None else dict(self.batch),
+            "schedule": None if self.schedule is None else dict(self.schedule),
             "catalog": dict(self.catalog),
             "assumptions": dict(self.assumptions),
             "warnings": list(self.warnings),
@@ -196,5 +223,6 @@ def _record(kind: Any, entry: Mapping[str, Any]) -> Any:
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
 
 
-def _plain(item: Pool | Purchase) -> dict[str, Any]:
+def plain(item: Pool | Purchase) -> dict[str, Any]:
+    """Return a pool or a purchase as a document shows it."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(item).items()}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,16 +22,21 @@ from solver.assemble import (
 )
 from solver.assumptions import assumptions_of, warnings_of
 from solver.candidates import CandidateKey
-from solver.checker import PlanChecker
-from solver.engines.result import EngineResult, Improved, Termination
+from solver.certify import certificate_of, proven, second_opinions, with_opinions
+from solver.charges import charges_of, objective_entry
+from solver.engines.result import Improved, Termination
 from solver.explain.alone import costs_alone
 from solver.explain.alternatives import alternatives
 from solver.explain.binding import binding_limits
 from solver.explain.effort import effort_for
 from solver.explain.infeasible import explain_infeasible
+from solver.explain.other_aims import by_cost, cheapest_instead
 from solver.explain.why_not import why_not
-from solver.fleet import Fleet, Solved, cheapest_fleet
+from solver.fleet import Fleet, Solved
+from solver.footprint import Footprint, check_regions
+from solver.in_order import best_fleet
 from solver.measured import MeasuredCapacity, load_measured
+from solver.objective import objectives_of
 from solver.plan import Plan
 from solver.problem import Problem, build_problem, tightened
 from solver.simulate import LoadOptions
@@ -41,9 +45,6 @@ from solver.workload import Workload
 
 TIGHTENING_ROUNDS = 8
 """How often a pool whose mix misses a target is tightened before the plan says so."""
-
-SECOND_ENGINE_WORK = 0.15
-"""CP-SAT's deterministic time for a second opinion."""
 
 EXPLAIN_SHARE = 0.1
 """Share of the time limit that each further solve for an explanation may take."""
@@ -101,7 +102,9 @@ def plan(
     progress: Progress = lambda stage: None,
     improved: Improved | None = None,
 ) -> Plan:
-    """Return the cheapest fleet that serves a workload within its targets, with its proof.
+    """Return the best fleet that serves a workload within its targets, with its proof.
+
+    The best is the cheapest, unless the workload's ``objective`` says otherwise.
 
     Parameters
     ----------
@@ -149,19 +152,68 @@ def plan(
             "measured capacities say nothing of single requests; plan without them to simulate."
         )
     options = Options(gap, time_limit_s, explain, second_engine, prune, load)
-    progress("evaluating candidates")
-    problem = build_problem(
-        workload,
-        catalog or Catalog.load(),
+    catalog = catalog or Catalog.load()
+    check_regions(workload.objective, catalog)
+    desk = Desk(
+        catalog,
         coefficients or shipped_coefficients(),
-        measured=measured,
-        prune=prune,
-        as_of=as_of,
+        measured,
+        as_of,
+        options,
+        progress,
+        improved,
     )
+    if workload.objective.maximize is not None:
+        from solver.most_load import plan_most_load
+
+        return plan_most_load(workload, desk)
+    if workload.batch is not None:
+        from solver.batch import plan_batch
+
+        return plan_batch(workload, desk)
+    if workload.demand is not None:
+        from solver.schedule import plan_schedule
+
+        return plan_schedule(workload, desk)
+    return _plan_best(workload, desk)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """All that a plan is made with besides the workload; see `plan`."""
+
+    catalog: Catalog
+    coefficients: CoefficientTable
+    measured: tuple[MeasuredCapacity, ...] | None
+    as_of: dt.date | None
+    options: Options
+    progress: Progress
+    improved: Improved | None
+
+    def problem(self, workload: Workload) -> Problem:
+        """Return a workload, evaluated for its objective and ready to be solved."""
+        return build_problem(
+            workload,
+            self.catalog,
+            self.coefficients,
+            measured=self.measured,
+            prune=self.options.prune,
+            as_of=self.as_of,
+            order=objectives_of(
+                workload.objective, Footprint.of(workload.objective, self.catalog.accelerators)
+            ),
+        )
+
+
+def _plan_best(workload: Workload, desk: Desk) -> Plan:
+    """Return the best fleet for the rates of a workload."""
+    options, progress, improved = desk.options, desk.progress, desk.improved
+    progress("evaluating candidates")
+    problem = desk.problem(workload)
     progress("solving")
     problem, solved, predicted = solve_problem(problem, options, improved)
     if solved.fleet is None:
-        return _without_fleet(problem, solved, options, progress)
+        return plan_without_fleet(problem, solved, options, progress)
     if options.simulate is None:
         progress("checking")
         return plan_with_fleet(problem, solved, solved.fleet, predicted, options, progress)
@@ -211,15 +263,16 @@ def solve_problem(
     `improved` and `known_usd` are those of `cheapest_fleet`.
     """
     for round_ in range(TIGHTENING_ROUNDS + 1):
-        solved = cheapest_fleet(
+        solved = best_fleet(
             problem.instance,
+            problem.order,
             gap=options.gap,
             time_limit_s=options.time_limit_s,
             screen=options.prune,
             known_usd=known_usd,
             improved=improved,
         )
-        if improved is not None:
+        if improved is not None and problem.order[0].name == "cost":
             improved(solved.result.objective, solved.result.bound)
         if solved.fleet is None:
             return problem, solved, {}
@@ -232,7 +285,7 @@ def solve_problem(
 
 
 def misses(
-    problem: Problem, fleet: Fleet, predicted: dict[int, Prediction]
+    problem: Problem, fleet: Fleet, predicted: Mapping[int, Prediction]
 ) -> dict[CandidateKey, float]:
     """Return, for candidates whose mix misses a target, the factor to tighten them by."""
     figures = class_figures(problem, fleet, predicted)
@@ -255,79 +308,8 @@ def misses(
     return factors
 
 
-def _certificate(
-    problem: Problem, solved: Solved, options: Options, document: dict[str, Any] | None
-) -> dict[str, Any]:
-    result = solved.result
-    if solved.fleet is not None:  # nodes of the engine's solution that hold nothing are not bought
-        result = replace(result, objective=float(solved.fleet.cost_usd))
-    certificate: dict[str, Any] = {
-        "engine": result.engine,
-        "objective": result.objective,
-        "bound": _finite(result.bound),
-        "gap": _finite(result.gap),
-        "gap_asked": options.gap,
-        "termination": result.termination.value,
-        "wall_s": round(sum(solved.seconds.values()), 4),
-        "check": None,
-        "second_engine": None,
-    }
-    if document is not None:
-        check = PlanChecker(
-            document,
-            problem.workload,
-            problem.catalog,
-            problem.coefficients,
-            measured=problem.measured,
-        ).check()
-        certificate["check"] = {
-            "passed": check.passed,
-            "rows_checked": check.rows_checked,
-            "failures": list(check.failures),
-        }
-    return certificate
-
-
-def _second_opinion(solved: Solved, options: Options) -> Future[dict[str, Any]] | None:
-    """Ask the second engine on a thread of its own; None if it is not wanted."""
-    program, cost = solved.program, solved.result.objective
-    if not options.second_engine or program is None or cost is None:
-        return None
-    from solver.engines.cpsat import bound_cpsat
-
-    def ask() -> dict[str, Any]:
-        second = bound_cpsat(
-            program,
-            at_most_usd=cost,
-            gap=options.gap / 2,
-            work_limit=SECOND_ENGINE_WORK,
-            time_limit_s=options.time_limit_s,
-        )
-        return _verdict(second, cost, options)
-
-    pool = ThreadPoolExecutor(1)
-    answer = pool.submit(ask)
-    pool.shutdown(wait=False)
-    return answer
-
-
-def _verdict(second: EngineResult, cost: float, options: Options) -> dict[str, Any]:
-    confirms = second.bound >= cost * (1 - options.gap) - 1e-9
-    contradicts = second.termination is Termination.INFEASIBLE or second.bound > cost * (1 + 1e-6)
-    return {
-        "engine": second.engine,
-        "objective": second.objective,
-        "bound": _finite(second.bound),
-        "agrees": False if contradicts else (True if confirms else None),
-        "verdict": "contradicts" if contradicts else "confirmed" if confirms else "not certified",
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if abs(value) < float("inf") else None
-
-
-def _search(problem: Problem, solved: Solved, seconds: dict[str, float]) -> dict[str, Any]:
+def search_figures(problem: Problem, solved: Solved, seconds: dict[str, float]) -> dict[str, Any]:
+    """Return the block ``search`` of a plan: what was looked at, and how long it took."""
     counts = problem.search
     return {
         "offers_considered": problem.considered_offers,
@@ -356,19 +338,23 @@ def catalog_used(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _without_fleet(problem: Problem, solved: Solved, options: Options, progress: Progress) -> Plan:
+def plan_without_fleet(
+    problem: Problem, solved: Solved, options: Options, progress: Progress
+) -> Plan:
+    """Return the plan that there is none, or none was found, and why."""
     infeasible = solved.result.termination is Termination.INFEASIBLE
     explanation, begin = None, time.perf_counter()
     if infeasible and options.explain != "none":
         progress("finding what to relax")
         limit = options.time_limit_s * EXPLAIN_SHARE
-        explanation = explain_infeasible(problem, gap=options.gap, time_limit_s=limit)
+        explanation = explain_infeasible(by_cost(problem), gap=options.gap, time_limit_s=limit)
     return Plan(
         status="infeasible" if infeasible else "unknown",
+        objective=objective_entry(problem, None),
         workload=problem.workload.to_dict(),
         catalog=catalog_used(problem),
-        certificate=_certificate(problem, solved, options, None),
-        search=_search(problem, solved, {"explain": time.perf_counter() - begin}),
+        certificate=certificate_of(problem, solved, options.gap, None),
+        search=search_figures(problem, solved, {"explain": time.perf_counter() - begin}),
         why_not=why_not(problem, None) if options.explain != "none" else (),
         infeasibility=explanation,
         assumptions=assumptions_of(problem),
@@ -383,8 +369,17 @@ def plan_with_fleet(
     predicted: dict[int, Prediction],
     options: Options,
     progress: Progress,
+    *,
+    load: Mapping[str, Any] | None = None,
+    batch: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Return the plan of a fleet: checked, compared with the bound, and explained as asked."""
+    """Return the plan of a fleet: checked, compared with the bound, and explained as asked.
+
+    Parameters
+    ----------
+    load, batch
+        Blocks of the document for the most load, or for a batch.
+    """
     cost = float(fleet.cost_usd)
     pools = pools_of(problem, fleet, predicted)
     classes = class_figures(problem, fleet, predicted)
@@ -399,10 +394,15 @@ def plan_with_fleet(
         pools=pools,
         purchases=purchases_of(fleet),
         classes=classes,
+        **charges_of(problem, fleet),
+        load=load,
+        batch=batch,
     )
     begin = time.perf_counter()
-    second = _second_opinion(solved, options)
-    certificate = _certificate(problem, solved, options, bare.to_dict())
+    opinions = (
+        second_opinions(solved, options.gap, options.time_limit_s) if options.second_engine else []
+    )
+    certificate = certificate_of(problem, solved, options.gap, bare.to_dict())
     certified = time.perf_counter()
     limit = options.time_limit_s * EXPLAIN_SHARE
     binding: tuple[dict[str, Any], ...] = ()
@@ -414,34 +414,31 @@ def plan_with_fleet(
         columns = 0 if solved.program is None else solved.program.columns
         full = options.explain == "full"
         effort = effort_for(columns, full=full, time_limit_s=limit)
-        binding = binding_limits(problem, fleet, solved, gap=close, effort=effort)
-        progress("comparing alternatives")
         alone = costs_alone(problem.instance)
-        others = alternatives(problem, fleet, alone, gap=close, effort=effort)
+        if problem.order[0].name == "cost":
+            binding = binding_limits(problem, fleet, solved, gap=close, effort=effort)
+            progress("comparing alternatives")
+            others = alternatives(problem, fleet, alone, gap=close, effort=effort)
+        else:
+            others = cheapest_instead(problem, fleet, gap=close, effort=effort)
         left_out = why_not(problem, fleet, alone)
     explained = time.perf_counter()
-    certificate["second_engine"] = second.result() if second is not None else None
+    certificate = with_opinions(certificate, opinions)
+    in_time = all(c["meets"] for c in classes)
     seconds = {
         "certificate": certified - begin + time.perf_counter() - explained,
         "explain": explained - certified,
     }
-    proven = (
-        solved.result.termination is Termination.GAP_CLOSED
-        and solved.result.gap <= options.gap
-        and certificate["check"]["passed"]
-        and all(c["meets"] for c in classes)
-        and (certificate["second_engine"] or {}).get("agrees") is not False
-    )
     return Plan(
         **{
             **vars(bare),
-            "status": "optimal" if proven else "feasible",
+            "status": "optimal" if proven(certificate) and in_time else "feasible",
             "certificate": certificate,
-            "search": _search(problem, solved, seconds),
+            "search": search_figures(problem, solved, seconds),
             "binding": binding,
             "why_not": left_out,
             "alternatives": others,
-            "assumptions": assumptions_of(problem),
+            "assumptions": assumptions_of(problem, fleet),
             "warnings": warnings_of(problem, fleet, classes, bare.pools),
         }
     )

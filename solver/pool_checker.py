@@ -125,7 +125,12 @@ class PoolChecker:
     @cached_property
     def kind(self) -> list[Mapping[str, Any]]:
         """Pools of the same candidate: split over offers, they share one load."""
-        return [p for p in self.plan.pools if _kind(p) == _kind(self.pool)]
+        own = self._key(self.pool)
+        return [p for p in self.plan.pools if self._key(p) == own]
+
+    def _key(self, pool: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What makes two pools one candidate; pools for carbon are apart by grid."""
+        return (*_kind(pool), self.plan.grid_of(pool))
 
     @cached_property
     def replicas(self) -> int:
@@ -234,7 +239,7 @@ class PoolChecker:
 
     def _predicted(self, classes: list[Any], rates: list[float]) -> Prediction:
         """Return what the model gives now, once for the pools of a candidate."""
-        kind = _kind(self.pool)
+        kind = self._key(self.pool)
         if kind not in self.plan.predicted:
             self.plan.predicted[kind] = predict(self.deployment(), classes, rates)
         return self.plan.predicted[kind]

@@ -14,9 +14,11 @@ from data.offers import Offer
 from model.predict import Deployment
 from solver.candidates import Candidate, CandidateKey, Rater, Search
 from solver.demand import Demand, demands_of
+from solver.demand_spec import outlasting
 from solver.instance import Caps, Instance
 from solver.market import allowed_offers, filtered_offers, open_market
 from solver.measured import MeasuredCapacity, measured_candidates
+from solver.objective import COST, Objective
 from solver.price_tiers import tiers_of
 from solver.search import evaluate
 from solver.workload import Workload
@@ -34,6 +36,8 @@ class Problem:
         Offers that pass the workload's filters and are on sale.
     as_of
         Day on which offers must be on sale, and that the age of prices is counted to.
+    order
+        What counts, first things first.
     seconds
         Wall time of each stage so far.
     """
@@ -47,6 +51,7 @@ class Problem:
     considered_offers: int
     as_of: dt.date
     measured: tuple[MeasuredCapacity, ...] | None = None
+    order: tuple[Objective, ...] = (COST,)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def demand_of(self, model: str) -> Demand:
@@ -75,6 +80,7 @@ def build_problem(
     prune: bool = True,
     as_of: dt.date | None = None,
     movable: Collection[str] = (),
+    order: tuple[Objective, ...] = (COST,),
 ) -> Problem:
     """Evaluate every candidate of a workload over a catalogue.
 
@@ -88,6 +94,8 @@ def build_problem(
         Day on which offers must be on sale; None for today.
     movable
         Offers that stay whatever they cost; see `open_market`.
+    order
+        What counts, first things first; the instance is charged by the first.
 
     Raises
     ------
@@ -101,14 +109,27 @@ def build_problem(
     if not offers:
         unsold = filtered_offers(catalog, workload.hardware, strict=strict)
         raise WorkloadError(_not_on_sale(unsold, day) if unsold else _nothing_left(workload))
+    if workload.demand is not None:
+        longer = {o.offer_id for o in outlasting(workload.demand, offers)}
+        offers = tuple(o for o in offers if o.offer_id not in longer)
+        if not offers:
+            raise WorkloadError(
+                "every offer that passes the filters is a commitment that outlasts the horizon; "
+                "raise demand.horizon_months, or allow on_demand in hardware.pricing."
+            )
+    known = tuple(o for o in offers if all(objective.knows(o) for objective in order))
+    if not known:
+        raise WorkloadError(_no_power(offers, order))
     pair = workload.serving.disaggregation != "off" and measured is None
     guarded = workload.hardware.max_spot_share is not None or workload.hardware.spot_headroom > 0
     market = open_market(
-        tiers_of(offers),
+        tiers_of(known),
         pair_locations=pair,
         prune=prune,
         movable=movable,
         spot_apart=guarded,
+        committed_apart=workload.demand is not None,
+        no_worse=lambda better, worse: all(o.no_worse(better, worse) for o in order),
         providers_apart=workload.hardware.max_providers is not None,
     )
     demands = demands_of(workload) if measured is None else ()
@@ -138,6 +159,7 @@ def build_problem(
             max_quality_loss_pct=workload.precision.max_quality_loss_pct,
         ),
         rater=rater,
+        objective=order[0],
     )
     return Problem(
         workload=workload,
@@ -149,6 +171,7 @@ def build_problem(
         considered_offers=market.considered,
         as_of=day,
         measured=measured,
+        order=order,
         seconds={"market": opened - begin, "candidates": time.perf_counter() - opened},
     )
 
@@ -160,6 +183,14 @@ def _nothing_left(workload: Workload) -> str:
         if getattr(workload.hardware, name) is not None
     ]
     return f"no offer of the catalogue passes {', '.join(set_filters)} together; widen one of them."
+
+
+def _no_power(offers: tuple[Offer, ...], order: tuple[Objective, ...]) -> str:
+    names = ", ".join(sorted({o.accelerator for o in offers}))
+    return (
+        f"objective.minimize is {order[0].name}, but the board power of {names} is not known; give "
+        "tdp_w in a file of --accelerators, or allow others in hardware.accelerators."
+    )
 
 
 def _not_on_sale(offers: tuple[Offer, ...], day: dt.date) -> str:

@@ -92,7 +92,7 @@ def compile_program(instance: Instance) -> Program:
     position = {id(column): j for j, column in enumerate(columns)}
     visitor = LinearRepnVisitor({})
     cost = np.zeros(len(columns))
-    for j, weight in _linear(visitor, model.cost.expr, position):
+    for j, weight in _linear(visitor, model.objective.expr, position):
         cost[j] = weight
     data, at, starts = [], [], [0]
     low, high, names = [], [], []

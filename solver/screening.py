@@ -14,6 +14,12 @@ and a bracket with n_c ≥ 1 is at least κ_c·(1 − γ_c), γ_c = max_w π_w/s
 For prefill and decode candidates π_w is split in proportion to the two cheapest halves; a fleet
 that uses one of them uses a partner at the same location as well, whose bracket adds.
 
+Prices and costs here are those of the instance's objective, in its unit; p_o is the charge of a
+node. Where that charges load too, b_c for a replica of c at full load, s_wc = κ_c·λ_w/μ_wc +
+b_c·λ_w/μ_wc; the bracket is κ_c·n_c + Σ_w (b_c·λ_w/μ_wc − π_w)·x_wc, and with π_w ≤ γ_c·s_wc and
+the capacity row it is at least (1 − γ_c)·(κ_c·n_c + Σ_w b_c·(λ_w/μ_wc)·x_wc) ≥ κ_c·n_c·(1 − γ_c):
+the same rule drops c.
+
 Limits on the fleet (accelerators, power, providers, …) only take fleets away, and U is the cost of
 one that keeps them, so the bound holds under any of them.
 
@@ -82,8 +88,8 @@ def fractional_prices(instance: Instance, multipliers: Mapping[int, float] | Non
     """
     raised = multipliers or {}
     price = [
-        (float(o.hourly_usd) + raised.get(i, 0.0)) * instance.room_factor(i)
-        for i, o in enumerate(instance.offers)
+        (instance.node_weight(i) + raised.get(i, 0.0)) * instance.room_factor(i)
+        for i in range(len(instance.offers))
     ]
     codes, firsts = np.unique(instance.host_codes, return_index=True)
     keys = [instance.host_of(instance.candidates[i]) for i in firsts]
@@ -101,10 +107,18 @@ def fractional_prices(instance: Instance, multipliers: Mapping[int, float] | Non
     replica = per_key[np.searchsorted(codes, instance.host_codes)]
     with np.errstate(invalid="ignore"):
         share = replica * _replicas_per_class(instance)
+        share = share + instance.busy_weights(instance.objective) * _loads(instance)
     share = np.where(np.isnan(share), np.inf, share)
     classes, allowance = _class_prices(instance, share)
     stock = sum(s * (instance.offers[i].stock or 0) for i, s in raised.items())
     return Prices(replica, share, classes, allowance, stock)
+
+
+def _loads(instance: Instance) -> Floats:
+    """Return λ_w/μ_wc, 0 where a candidate cannot serve a class; shape (classes, candidates)."""
+    rates, capacity = np.array(instance.rates_rps)[:, None], instance.capacity_rps
+    with np.errstate(divide="ignore"):
+        return np.where(capacity > 0, rates / capacity, 0.0)
 
 
 def _replicas_per_class(instance: Instance) -> Floats:
@@ -114,10 +128,9 @@ def _replicas_per_class(instance: Instance) -> Floats:
     row that asks for more is taken. Their maximum class by class would not bound their mix.
     """
     rates = np.array(instance.rates_rps)[:, None]
-    capacity, link = instance.capacity_rps, instance.link_rps
-    able = capacity > 0
+    link, able = instance.link_rps, instance.capacity_rps > 0
+    load = _loads(instance)
     with np.errstate(divide="ignore"):
-        load = np.where(able, rates / capacity, 0.0)
         traffic = np.where(able, rates / link, 0.0)
     larger = np.where(traffic.sum(axis=0) > load.sum(axis=0), traffic, load)
     return np.where(able, larger, np.inf)
@@ -187,7 +200,10 @@ def within_reach(
         instance = instance.keep(kept).rated(useful[:, kept].T)
         prices = fractional_prices(instance, multipliers)
     else:
-        instance = instance.rated()
+        rated = instance.rated()
+        if len(rated.candidates) != len(instance.candidates):
+            prices = fractional_prices(rated, multipliers)
+        instance = rated
     return screened(instance, prices, known_usd), prices
 
 
@@ -214,7 +230,7 @@ def screened(instance: Instance, prices: Prices, known_usd: float) -> Instance:
         )
     shares = np.where(shares < NEGLIGIBLE_SHARE, 0.0, shares)
     ceilings = Ceilings(
-        cost_usd=known_usd,
+        most=known_usd,
         replicas=tuple(replicas.tolist()),
         shares=tuple(tuple(row) for row in shares.T.tolist()),
     )

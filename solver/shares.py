@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -16,9 +17,13 @@ import numpy as np
 from data.errors import EngineError
 from solver.engines.highs import solve_highs
 from solver.instance import Instance
+from solver.objective import Objective, charging_load
 from solver.program import Program
 
 GRID = Decimal("1e-9")
+
+CHARGE_SLACK = 1e-9
+"""How far a calmer split may be charged above the least, as a part of it."""
 
 _LOSS_WEIGHT = 1e-4
 """Weight of lost quality beside utilisation: a tie-break."""
@@ -29,7 +34,8 @@ Shares = dict[tuple[int, int], Decimal]
 def balanced_shares(instance: Instance, replicas: Mapping[int, int]) -> Shares:
     """Return the share of each class on each candidate, (w, c) → share.
 
-    Minimises t subject to load_c ≤ t·(n_c − spares) for every pool in use, t ≤ 1.
+    Minimises t subject to load_c ≤ t·(n_c − spares) for every pool in use, t ≤ 1; where an
+    objective charges load, among the splits that it charges least.
 
     Parameters
     ----------
@@ -48,11 +54,33 @@ def balanced_shares(instance: Instance, replicas: Mapping[int, int]) -> Shares:
         if instance.load(w, c) is not None
     ]
     program = _program(instance, replicas, columns)
+    for objective in charging_load(instance.objectives):
+        program = _charged_least(program, instance, columns, objective)
     result = solve_highs(program, gap=0.0, time_limit_s=60.0)
     if result.values is None:
         raise EngineError("the fleet found does not serve all classes; please report the workload.")
     raw = {pair: max(float(v), 0.0) for pair, v in zip(columns, result.values, strict=False)}
     return _rounded(instance, raw)
+
+
+def _charged_least(
+    program: Program, instance: Instance, columns: list[tuple[int, int]], objective: Objective
+) -> Program:
+    """Return the program of the splits that an objective charges least."""
+    from scipy.sparse import csr_array, vstack
+
+    busy = instance.busy_weights(objective)
+    charge = np.array([busy[c] * (instance.load(w, c) or 0.0) for w, c in columns] + [0.0])
+    least = solve_highs(replace(program, cost=charge), gap=0.0, time_limit_s=60.0).objective
+    if least is None:
+        raise EngineError("the fleet found does not serve all classes; please report the workload.")
+    return replace(
+        program,
+        matrix=csr_array(vstack([program.matrix, csr_array(charge[None, :])])),
+        row_low=np.append(program.row_low, -np.inf),
+        row_high=np.append(program.row_high, least * (1 + CHARGE_SLACK) + CHARGE_SLACK),
+        row_names=(*program.row_names, "charge"),
+    )
 
 
 def _program(

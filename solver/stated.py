@@ -23,6 +23,13 @@ def stated_figures(
     """Compare every figure that a document derives with what it is derived from."""
     yield from _totals(document, workload)
     yield from _purchases(document, offers)
+    yield from stated_pools(document, workload, offers)
+
+
+def stated_pools(
+    document: Document, workload: Workload, offers: Mapping[str, Offer]
+) -> Iterator[Finding]:
+    """Compare the figures of pools and classes with what they are derived from."""
     used: dict[str, int] = defaultdict(int)
     for pool in document["pools"]:
         used[pool["offer_id"]] += pool["replicas"] * pool["tp"] * pool["pp"]

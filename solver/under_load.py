@@ -93,7 +93,9 @@ def hold_under_load(
         assert fleet is not None
         pools = pools_of(problem, fleet, predicted)
         answer = _simulated(problem, fleet, pools, load)
-        record = _record(answer, tried, cost_by_formulas, first[1].result.bound, _cost(solution))
+        counts_cost = problem.order[0].name == "cost"
+        bound = first[1].result.bound if counts_cost else -math.inf
+        record = _record(answer, tried, cost_by_formulas, bound, _cost(solution))
         record["all_lowered_to"] = round(common, 4)
         if answer["meets"] or tried == ROUNDS:
             return Held(solution, record)

@@ -16,7 +16,6 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
-    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -25,12 +24,18 @@ from pydantic.config import JsonDict
 
 from data.errors import WorkloadError, nearest
 from data.tables import parse_yaml, read_text
+from solver.aim import Aim, GridFactorsSpec, ObjectiveSpec, or_a_word
+from solver.batch_spec import (
+    SECONDS_PER_HOUR,
+    Batch,
+    check_batch,
+    requests_of,
+    with_batch_defaults,
+)
+from solver.blocks import UNIT, Fraction, Number, Strict
+from solver.demand_spec import DemandSpec, check_demand
+from solver.workload_errors import kind_of, sentence
 
-UNIT = "x-unit"
-"""Key of a field's unit in its JSON schema."""
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Fraction = Annotated[Number, Field(json_schema_extra={UNIT: "fraction"})]
 Tokens = Annotated[Number, Field(ge=1, le=10_000_000, json_schema_extra={UNIT: "tokens"})]
 Milliseconds = Annotated[Number, Field(gt=0, le=86_400_000, json_schema_extra={UNIT: "ms"})]
 Percent = Annotated[Number, Field(ge=0, le=100, json_schema_extra={UNIT: "percent"})]
@@ -40,6 +45,9 @@ RequestsPerSecond = Annotated[
 ]
 Kilowatts = Annotated[Number, Field(gt=0, le=1e9, json_schema_extra={UNIT: "kW"})]
 UsdPerHour = Annotated[Number, Field(gt=0, json_schema_extra={UNIT: "USD/h"})]
+
+Requests = Annotated[Number, Field(gt=0, le=1e15, json_schema_extra={UNIT: "requests"})]
+ManyTokens = Annotated[Number, Field(gt=0, le=1e18, json_schema_extra={UNIT: "tokens"})]
 
 ModelReference = str | dict[str, Any]
 Pricing = Literal["on_demand", "spot", "committed"]
@@ -53,23 +61,7 @@ Disaggregation = Annotated[
 ]
 
 
-class _Strict(BaseModel):
-    """A block of the workload; the text below a field is its meaning in the JSON schema."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
-    )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_value(cls, value: object, info: ValidationInfo) -> object:
-        """YAML reads yes, on and true as a truth value, which would count as the number 1."""
-        if isinstance(value, bool) and info.field_name != "disaggregation":
-            raise ValueError("should not be true or false")
-        return value
-
-
-class LengthSpec(_Strict):
+class LengthSpec(Strict):
     """A token length by its mean and, if it varies, one quantile of a log-normal distribution."""
 
     mean: Tokens
@@ -98,7 +90,7 @@ class LengthSpec(_Strict):
         return {q: v for q, v in given.items() if v is not None}
 
 
-class Sla(_Strict):
+class Sla(Strict):
     """Latency targets at a percentile; null means no target."""
 
     ttft_ms: Milliseconds | None = 1000.0
@@ -112,7 +104,7 @@ class Sla(_Strict):
     """Share of requests that must keep each target, 50 to 99.99."""
 
 
-class SlaOverride(_Strict):
+class SlaOverride(Strict):
     """Targets of one class that replace those of the workload."""
 
     ttft_ms: Milliseconds | None = None
@@ -125,13 +117,32 @@ class SlaOverride(_Strict):
     """Replaces the workload's `sla.percentile`; null keeps it."""
 
 
-class ClassSpec(_Strict):
+def _rate_or_number(schema: JsonDict) -> None:
+    """Say in a JSON schema that a class has a rate or, in a batch, a number."""
+    schema["required"] = ["name"]
+    null: JsonDict = {"type": "null"}
+    number: JsonDict = {"type": "number"}
+    schema["oneOf"] = [
+        {"required": ["rate_rps"], "properties": {"requests": null, "tokens": null}},
+        {"required": ["requests"], "properties": {"requests": number, "tokens": null}},
+        {"required": ["tokens"], "properties": {"tokens": number, "requests": null}},
+    ]
+
+
+class ClassSpec(Strict):
     """One class of requests. Lengths may be left out only with measured capacities."""
+
+    model_config = ConfigDict(json_schema_extra=_rate_or_number)
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     """Name of the class; names must differ."""
     rate_rps: RequestsPerSecond
-    """Mean arrival rate of the whole class."""
+    """Mean arrival rate of the whole class; in a batch it follows from the next two and is left
+    out."""
+    requests: Requests | None = None
+    """In a batch: requests to drain."""
+    tokens: ManyTokens | None = None
+    """In a batch, in place of `requests`: output tokens to produce, at the mean of `osl` each."""
     isl: Tokens | LengthSpec | None = None
     """Input length: a number, or a distribution. Needed unless capacities are measured."""
     osl: Tokens | LengthSpec | None = None
@@ -142,7 +153,7 @@ class ClassSpec(_Strict):
     """Targets of this class, which replace those of the workload one by one."""
 
 
-class Hardware(_Strict):
+class Hardware(Strict):
     """Which offers may be bought, and the limits of the whole fleet; null means no limit."""
 
     accelerators: list[str] | None = None
@@ -177,7 +188,7 @@ class Hardware(_Strict):
     as a share of the nodes in use: 0.25 is one free node for four."""
 
 
-class PrecisionSpec(_Strict):
+class PrecisionSpec(Strict):
     """Formats that may be used. Null weights: bf16, fp8, int4 and the published format."""
 
     weights: Annotated[list[WeightFormat], Field(min_length=1)] | None = None
@@ -190,7 +201,7 @@ class PrecisionSpec(_Strict):
     formats are in `data/precisions.csv`."""
 
 
-class Serving(_Strict):
+class Serving(Strict):
     """How the engine is run."""
 
     engine: Engine = "vllm"
@@ -227,7 +238,7 @@ _CLASSES_OR_TRACE: JsonDict = {
 """Either is needed; a trace becomes classes before the fields are checked."""
 
 
-class Workload(_Strict):
+class Workload(Strict):
     """What is to be served, how fast, and with which hardware."""
 
     model_config = ConfigDict(json_schema_extra=_CLASSES_OR_TRACE)
@@ -248,9 +259,28 @@ class Workload(_Strict):
     """Which formats may be used."""
     serving: Serving = Serving()
     """How the engine is run."""
+    objective: Annotated[ObjectiveSpec, Field(json_schema_extra=or_a_word)] = ObjectiveSpec()
+    """What the plan makes smallest (a word, or a block), and how power is counted."""
+    batch: Batch | None = None
+    """A deadline for requests that wait, in place of rates; null for requests that arrive."""
+    demand: DemandSpec | None = None
+    """How rates change over the day and the months; null for rates that stay."""
     trace: str | None = None
     """A file of requests in place of `classes`: CSV or JSON lines."""
     _folder: Path = PrivateAttr(default_factory=Path)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _batch_defaults(cls, content: Any) -> Any:
+        if isinstance(content, Mapping) and content.get("batch") is not None:
+            return with_batch_defaults(content)
+        return content
+
+    @model_validator(mode="after")
+    def _kinds_of_load(self) -> Workload:
+        check_batch(self)
+        check_demand(self)
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> Workload:
@@ -297,7 +327,7 @@ class Workload(_Strict):
         """
         if not isinstance(content, Mapping):
             raise WorkloadError(
-                f"{place}: must be a mapping with 'model' and 'classes', not {_kind(content)}."
+                f"{place}: must be a mapping with 'model' and 'classes', not {kind_of(content)}."
             )
         content = dict(content)
         if content.get("trace") is not None:
@@ -307,9 +337,56 @@ class Workload(_Strict):
         try:
             workload = cls.model_validate(content)
         except ValidationError as error:
-            raise WorkloadError(f"{place}: {_sentence(error, content)}") from None
+            raise WorkloadError(f"{place}: {sentence(error, content, _unknown_key)}") from None
         workload._folder = folder or Path()
         return workload
+
+    def drained_in(self, hours: float) -> Workload:
+        """Return the batch at the rates that drain it in so many hours of service."""
+        seconds = hours * SECONDS_PER_HOUR
+        numbers = [requests_of(c.model_dump()) for c in self.classes]
+        classes = [
+            c.model_copy(update={"rate_rps": number / seconds})
+            for c, number in zip(self.classes, numbers, strict=True)
+        ]
+        return self._with(classes=classes)
+
+    def at_rates(self, factor: float) -> Workload:
+        """Return the workload with every rate multiplied."""
+        classes = [c.model_copy(update={"rate_rps": c.rate_rps * factor}) for c in self.classes]
+        return self._with(classes=classes)
+
+    def most_load_within(self, budget_usd_per_hour: float) -> Workload:
+        """Return the workload that asks for the most load that a budget serves.
+
+        Raises
+        ------
+        WorkloadError
+            If it asks for something else already, such as a batch.
+        """
+        limit = {"max_cost_per_hour_usd": budget_usd_per_hour}
+        return self._aiming({"maximize": "load", "minimize": "cost", "then": None}, limit)
+
+    def minimizing(self, aim: Aim) -> Workload:
+        """Return the workload with another `objective.minimize`, and the default `then`.
+
+        Raises
+        ------
+        WorkloadError
+            If it is a batch.
+        """
+        return self._aiming({"maximize": None, "minimize": aim, "then": None}, {})
+
+    def _aiming(self, aim: Mapping[str, Any], limits: Mapping[str, Any]) -> Workload:
+        content = self.to_dict()
+        content["objective"] |= aim
+        content["hardware"] |= limits
+        return Workload.parse(content, folder=self._folder)
+
+    def _with(self, **changes: Any) -> Workload:
+        changed = self.model_copy(update=changes)
+        changed._folder = self._folder
+        return changed
 
     def to_dict(self) -> dict[str, Any]:
         """Return the workload with every default filled in, ready for JSON.
@@ -324,11 +401,6 @@ class Workload(_Strict):
         return document
 
 
-def _kind(value: object) -> str:
-    names = {list: "a list", str: "text", type(None): "nothing", int: "a number"}
-    return names.get(type(value), type(value).__name__)
-
-
 _FIELDS: dict[str, type[BaseModel]] = {
     "sla": Sla,
     "hardware": Hardware,
@@ -337,55 +409,11 @@ _FIELDS: dict[str, type[BaseModel]] = {
     "isl": LengthSpec,
     "osl": LengthSpec,
     "classes": ClassSpec,
+    "objective": ObjectiveSpec,
+    "grid_gco2e_per_kwh": GridFactorsSpec,
+    "batch": Batch,
+    "demand": DemandSpec,
 }
-
-
-SHOWN = 80
-"""Characters of a wrong value that its error repeats."""
-
-
-def _sentence(error: ValidationError, content: Mapping[str, Any]) -> str:
-    """Turn the first of pydantic's complaints into one sentence with place and fix."""
-    complaints = error.errors(include_url=False)
-    first = min(complaints, key=lambda e: (_rank(e), -len(e["loc"])))
-    place = _place(first["loc"])
-    if first["type"] == "extra_forbidden":
-        return _unknown_key(first["loc"], place)
-    if first["type"] == "missing" and first["loc"][-1] == "mean":
-        return f"{place} is missing; a length has a mean and at most one of p90, p95 and p99."
-    if first["type"] == "missing":
-        return f"{place} is missing; every workload needs 'model' and 'classes'" + (
-            ", and every class 'name' and 'rate_rps'." if "." in place else "."
-        )
-    given = first.get("input")
-    text = repr(given)
-    text = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
-    shown = "" if isinstance(given, (Mapping, list)) else f" (got {text})"
-    message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return f"{place or 'workload'} {message}{shown}."
-
-
-def _rank(complaint: Any) -> int:
-    """Order complaints: an unknown key first, the branch of a union that was not meant last."""
-    if complaint["type"] == "extra_forbidden":
-        return 0
-    if complaint["type"] == "float_type" and isinstance(complaint.get("input"), Mapping):
-        return 3
-    return 2 if complaint["type"] in ("model_type", "dict_type", "string_type") else 1
-
-
-_BRANCHES = ("LengthSpec", "float", "str", "constrained-float", "dict[str,any]")
-"""What pydantic calls the branches of a union; they are no place in a file."""
-
-
-def _place(loc: tuple[int | str, ...]) -> str:
-    words = ""
-    for part in loc:
-        if isinstance(part, int):
-            words += f"[{part}]"
-        elif part not in _BRANCHES and not part.startswith("function-"):
-            words += f".{part}" if words else str(part)
-    return words
 
 
 def _unknown_key(loc: tuple[int | str, ...], place: str) -> str:

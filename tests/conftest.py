@@ -25,6 +25,11 @@ offer_id,provider,region,accelerator,gpus_per_node,price_per_node_hour_usd,prici
 acme-l40s,acme,eu,l40s,1,0.80,on_demand,1,25,2026-07-01,a quote
 acme-h100,acme,eu,h100_sxm,1,2.50,on_demand,1,50,2026-07-01,a quote
 """
+COMMITTED = """\
+offer_id,provider,region,accelerator,gpus_per_node,price_per_node_hour_usd,pricing,term_months,observed_at,source
+day,acme,eu,h100_sxm,1,3.00,on_demand,,2026-07-01,a quote
+year,acme,eu,h100_sxm,1,2.00,committed,12,2026-07-01,a quote
+"""
 
 
 def _workload(**blocks: Any) -> Any:
@@ -33,6 +38,26 @@ def _workload(**blocks: Any) -> Any:
     hardware = {"accelerators": ["h100_sxm", "l40s", "t4"], **blocks.pop("hardware", {})}
     content = {"model": "llama-3.1-8b-instruct", "classes": [CHAT], "hardware": hardware}
     return Workload.parse({**content, **blocks})
+
+
+def _batch() -> Any:
+    from solver.workload import Workload
+
+    classes = [{"name": "labels", "requests": 100_000, "isl": 600, "osl": 10}]
+    hardware = {"accelerators": ["h100_sxm", "l40s"]}
+    model, batch = "llama-3.1-8b-instruct", {"deadline_h": 3}
+    return Workload.parse(
+        {"model": model, "batch": batch, "classes": classes, "hardware": hardware}
+    )
+
+
+def _day() -> Any:
+    hours = [0.5] * 12 + [2.0] * 12
+    return _workload(
+        classes=[{**CHAT, "rate_rps": 20}],
+        hardware={"accelerators": ["h100_sxm"], "pricing": ["on_demand", "spot", "committed"]},
+        demand={"hourly": hours, "startup_h": 0.1},
+    )
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +70,7 @@ def plan_documents(tmp_path_factory) -> dict[str, dict[str, Any]]:
     folder: Path = tmp_path_factory.mktemp("plans")
     (folder / "measured.csv").write_text("accelerator,class,capacity_rps\nh100_sxm,chat,3\n")
     (folder / "offers.csv").write_text(OFFERS)
+    (folder / "committed.csv").write_text(COMMITTED)
     everything, few = Catalog.load(), Catalog.load(folder / "offers.csv")
     measured = folder / "measured.csv"
     whole, apart = {"disaggregation": "off"}, {"disaggregation": "only"}
@@ -70,6 +96,10 @@ def plan_documents(tmp_path_factory) -> dict[str, dict[str, Any]]:
         "stock": plan(_workload(classes=[{**CHAT, "rate_rps": 400}]), few),
         "measured": plan(_workload(), everything, measured=measured),
         "not measured": plan(_workload(classes=more), everything, measured=measured),
+        "least carbon": plan(_workload(objective="carbon", serving=whole), everything),
+        "most load": plan(_workload().most_load_within(3.0), everything),
+        "batch": plan(_batch(), everything),
+        "day": plan(_day(), Catalog.load(folder / "committed.csv")),
         "simulated": plan(
             _workload(classes=[{**CHAT, "isl": 40}], hardware=one),
             everything,

@@ -13,6 +13,7 @@ from api.model_options import coefficients_option, measured_option
 from api.numbers import FiniteRange
 
 if TYPE_CHECKING:
+    from solver.aim import Aim
     from solver.plan import Plan
 
 EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
@@ -44,6 +45,17 @@ EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
     default="auto",
     show_default=True,
     help="What binds, why not, and alternatives: left out, bounded where large, or all solved.",
+)
+@click.option(
+    "--minimize",
+    type=click.Choice(["cost", "gpus", "energy", "carbon"]),
+    help="What to make smallest, in place of the workload's objective; then cost decides.",
+)
+@click.option(
+    "--budget",
+    type=FiniteRange(0, 1e12, min_open=True),
+    metavar="USD_PER_HOUR",
+    help="Plan the largest multiple of the rates that this much an hour can serve.",
 )
 @click.option("--no-second-engine", is_flag=True, help="Leave out the second engine's bound.")
 @click.option(
@@ -90,6 +102,8 @@ def plan(
     gap: float,
     time_limit_s: float,
     explain: Literal["none", "auto", "full"],
+    minimize: Aim | None,
+    budget: float | None,
     no_second_engine: bool,
     simulate: bool,
     trace: Path | None,
@@ -112,6 +126,12 @@ def plan(
     if trace is not None and not simulate:
         raise click.UsageError("--trace is what --simulate replays; give both.")
     wanted = load_workload(workload)
+    if minimize is not None and budget is not None:
+        raise click.UsageError("--budget looks for the most load; leave out --minimize.")
+    if budget is not None:
+        wanted = wanted.most_load_within(budget)
+    if minimize is not None:
+        wanted = wanted.minimizing(minimize)
     if out is not None:
         check_writable(out)
     if server is not None:

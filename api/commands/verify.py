@@ -103,5 +103,7 @@ def _show(
         click.echo("The catalogue is not the one the plan was made with; prices were compared.")
     certificate = document.get("certificate")
     if passed and isinstance(certificate, dict) and certificate.get("objective") is not None:
-        click.echo(f"Stored proof: {found_and_bound(certificate)}.")
+        objective = document.get("objective")
+        unit = str(objective["unit"]) if isinstance(objective, dict) else "USD/h"
+        click.echo(f"Stored proof: {found_and_bound(certificate, unit)}.")
         click.echo("It was not re-proven here; 'minfleet plan' does that.")

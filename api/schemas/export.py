@@ -18,7 +18,8 @@ from api.schemas.frontier import FrontierDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.simulation import SimulationDocument
 from api.schemas.sweep import SweepDocument
-from solver.workload import UNIT, Workload
+from solver.blocks import UNIT
+from solver.workload import Workload
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

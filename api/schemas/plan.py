@@ -6,22 +6,27 @@ from typing import Literal
 
 from api.schemas.base import Document
 from api.schemas.plan_assumptions import Assumptions, CatalogUsed
+from api.schemas.plan_batch import BatchDrained
+from api.schemas.plan_classes import ServedClass
 from api.schemas.plan_explanation import Alternative, BindingLimit, Infeasibility, LeftOut
+from api.schemas.plan_load import MostLoadServed
 from api.schemas.plan_pools import PlannedPool
 from api.schemas.plan_proof import Certificate, Search
+from api.schemas.plan_schedule import Schedule
 from api.schemas.plan_simulation import HeldInSimulation
 from api.schemas.units import (
     Accelerators,
-    Milliseconds,
+    KilogramsPerHour,
+    KilowattHoursPerHour,
+    Kilowatts,
     Months,
     Nodes,
-    Percentile,
-    RequestsPerSecond,
     Usd,
     UsdPerHour,
     UsdPerMillionTokens,
 )
 from api.schemas.words import Day, Status
+from solver.aim import Aim
 from solver.workload import Workload
 
 
@@ -45,38 +50,20 @@ class BoughtOffer(Document):
     """Day on which the price was seen."""
 
 
-class ClassTargets(Document):
-    """Latency targets of a class; null for none."""
+class PlanObjective(Document):
+    """What a plan makes smallest."""
 
-    ttft_ms: Milliseconds | None
-    """Target of its time to first token; null for none."""
-    tpot_ms: Milliseconds | None
-    """Target of its time per output token; null for none."""
-    e2e_ms: Milliseconds | None
-    """Target of its time from arrival to last token; null for none."""
-
-
-class ServedClass(Document):
-    """What a class gets in its slowest pool, at its own percentile, beside its targets."""
-
-    name: str
-    """Name of the class."""
-    model: str
-    """Its model."""
-    rate_rps: RequestsPerSecond
-    """Its rate."""
-    percentile: Percentile
-    """Percentile of its targets and of these figures."""
-    ttft_ms: Milliseconds | None
-    """Time to first token."""
-    tpot_ms: Milliseconds | None
-    """Time per output token."""
-    e2e_ms: Milliseconds | None
-    """Arrival to last token."""
-    targets: ClassTargets
-    """Its targets."""
-    meets: bool
-    """Whether every target is kept."""
+    minimize: Aim
+    """`cost`, `gpus`, `energy` or `carbon`."""
+    unit: str
+    """Unit of it, and of the certificate: `USD/h`, `accelerators`, `kWh/h` or `kg CO2e/h`."""
+    value: float | None
+    """Its value; null without a fleet."""
+    maximize: Literal["load"] | None = None
+    """`load` where the plan serves the most load that its limits allow (see `load`): among the
+    fleets that do, it makes `minimize` smallest."""
+    then: Aim | None
+    """What decides between fleets that are equal in that to the gap asked for; null for nothing."""
 
 
 class PlanDocument(Document):
@@ -107,6 +94,16 @@ class PlanDocument(Document):
     """Accelerators bought."""
     gpus_idle: Accelerators
     """Those of them that no replica uses: nodes are bought whole."""
+    objective: PlanObjective | None = None
+    """What the plan makes smallest; null in plans made before there was a choice."""
+    power_kw: Kilowatts | None = None
+    """Board power (TDP) of all accelerators bought, idle ones too; hosts, switches and cooling are
+    not in it. null where that of one is not known, likewise the next two."""
+    energy_kwh_per_hour: KilowattHoursPerHour | None = None
+    """What they take in an hour at their load, the building's share (PUE) included; how it is
+    counted is in `assumptions.footprint`."""
+    carbon_kg_per_hour: KilogramsPerHour | None = None
+    """What that emits on the grids of the regions bought from (CO2 equivalent)."""
     pools: list[PlannedPool]
     """Replicas of one candidate on the nodes of one offer, each; empty without a fleet."""
     purchases: list[BoughtOffer]
@@ -128,6 +125,13 @@ class PlanDocument(Document):
     """null unless the status is `infeasible`, and with `--explain none`."""
     simulation: HeldInSimulation | None
     """With `--simulate`, else null."""
+    load: MostLoadServed | None = None
+    """Where the workload asks for the most load (`objective.maximize`), else null."""
+    batch: BatchDrained | None = None
+    """Where the workload is a batch, else null."""
+    schedule: Schedule | None = None
+    """Where the rates change (`demand`), else null; pools, purchases and classes are then those of
+    the highest load, and costs those of an average hour."""
     catalog: CatalogUsed
     """The catalogue that the plan was made from."""
     assumptions: Assumptions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.schemas.base import Document, Omittable
-from api.schemas.units import Count, GigabitsPerSecond, Hours, Sequences, Share, Stages
+from api.schemas.units import Count, GigabitsPerSecond, GramsPerKwh, Hours, Sequences, Share, Stages
 from api.schemas.words import Day, ModelName
 from solver.workload import Hardware, PrecisionSpec, Serving, Sla, WeightFormat
 
@@ -31,6 +31,41 @@ class CatalogUsed(Document):
     """Number of its offers."""
 
 
+class GridUsed(Document):
+    """The grid of a region that is bought from."""
+
+    provider: str
+    """Provider."""
+    region: str
+    """Region in its naming."""
+    zone: str
+    """Grid it takes its power from; what the workload calls it, or `default`, where that states
+    the figure."""
+    gco2e_per_kwh: GramsPerKwh
+    """What a kilowatt-hour from it emits on average."""
+    year: int | None
+    """Year of that average; null where the workload states the figure."""
+    source: str
+    """Where the figure comes from."""
+    default: bool
+    """Whether no figure is known for the region, so that the default counts."""
+
+
+class FootprintRules(Document):
+    """How energy and carbon are counted."""
+
+    pue: float
+    """Energy of the building over that of the accelerators."""
+    idle_power_share: Share
+    """Share of its board power that an idle accelerator draws."""
+    utilization: str
+    """What counts as utilisation."""
+    power: str
+    """What counts as power."""
+    grids: list[GridUsed]
+    """Grid of every region bought from."""
+
+
 class Assumptions(Document):
     """Every setting in force, defaults included, and the rules of the search."""
 
@@ -44,6 +79,8 @@ class Assumptions(Document):
     """How the engine is run, likewise."""
     hours_per_month: Hours
     """Hours of a month in every cost: 730."""
+    footprint: Omittable[FootprintRules] = None
+    """How energy and carbon are counted."""
     weight_formats: Omittable[dict[ModelName, list[WeightFormat]]] = None
     """Weight formats tried for each model."""
     arrivals: Omittable[str] = None
@@ -62,6 +99,8 @@ class Assumptions(Document):
     """How sequences are counted in memory."""
     prefix_cache: Omittable[str] = None
     """What prefix hits save."""
+    commitments: Omittable[str] = None
+    """Where the rates change: what is paid for commitments."""
     capacities: Omittable[str] = None
     """With measured capacities, in place of what follows `hours_per_month`: that they are
     measured."""

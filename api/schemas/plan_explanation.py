@@ -46,6 +46,7 @@ class LeftOut(Document):
     """An accelerator of the catalogue that the plan does not buy."""
     reason: Literal[
         "dearer",
+        "outdone",
         "misses_target",
         "does_not_fit",
         "unsupported",
@@ -56,8 +57,9 @@ class LeftOut(Document):
         "no_offer",
         "not_in_plan",
     ]
-    """`dearer`, `misses_target`, `does_not_fit`, `unsupported` (no allowed format runs), `filtered`
-    (by provider, region or pricing), `power_unknown` (not published, while
+    """`dearer`, `outdone` (the same, where the plan makes something else than cost smallest),
+    `misses_target`, `does_not_fit`, `unsupported` (no allowed format runs), `filtered` (by
+    provider, region or pricing), `power_unknown` (not published, while
     `hardware.max_power_kw` is set), `not_on_sale` (on the day of the plan), `excluded` (by
     `hardware.accelerators`), `no_offer`, or `not_in_plan` (there is no plan)."""
     sentence: str
@@ -105,8 +107,9 @@ class AlternativePool(Document):
 class Alternative(Document):
     """The cheapest fleet of a kind that differs from the plan."""
 
-    kind: Literal["one_accelerator", "one_provider", "aggregated", "disaggregated"]
-    """`one_accelerator`, `one_provider`, `aggregated` or `disaggregated`."""
+    kind: Literal["one_accelerator", "one_provider", "aggregated", "disaggregated", "cheapest"]
+    """`one_accelerator`, `one_provider`, `aggregated` or `disaggregated`; `cheapest` beside a plan
+    that makes something else than cost smallest."""
     sentence: str
     """The kind in words."""
     cost_per_hour_usd: UsdPerHour
@@ -115,6 +118,8 @@ class Alternative(Document):
     """How much more than the plan."""
     extra_pct: PercentMore
     """The same as a share of the plan's cost."""
+    objective_value: Omittable[float] = None
+    """Its value by the plan's objective, where that is not cost."""
     gpus: Accelerators
     """Accelerators bought."""
     proven: bool

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from api.schemas.base import Document, Omittable
-from api.schemas.units import Count, Fraction, Seconds, UsdPerHour, UsdPerHourMore
+from api.schemas.units import Count, Fraction, ObjectiveValue, Seconds
+from solver.aim import Aim
 from solver.engines.result import Termination
 
 
@@ -25,14 +26,37 @@ class SecondEngine(Document):
 
     engine: Literal["cp-sat"]
     """Its name."""
-    objective: UsdPerHour | None
+    objective: ObjectiveValue | None
     """Its own best solution, of a relaxation: not a plan; null if it found none."""
-    bound: UsdPerHourMore | None
-    """Its lower bound; null if it has none."""
+    bound: ObjectiveValue | None
+    """Its lower bound, in the unit of the plan's objective; null if it has none."""
     agrees: bool | None
     """true: its bound closes the gap too. null: it ran out of work first. false: it contradicts."""
     verdict: Literal["confirmed", "not certified", "contradicts"]
     """The same in words: `confirmed`, `not certified` or `contradicts`."""
+
+
+class ThenProof(Document):
+    """How far it is proven that no fleet, equal by what comes first, is better by what is next."""
+
+    minimize: Aim
+    """What decides between fleets equal by what comes first."""
+    unit: str
+    """Its unit."""
+    engine: Literal["highs"]
+    """Engine that solved the program."""
+    objective: ObjectiveValue | None
+    """Its value for the fleet of the plan."""
+    bound: ObjectiveValue | None
+    """No fleet that is as good by what comes first can have less."""
+    gap: Fraction | None
+    """(objective − bound)/objective; null if either is."""
+    gap_asked: Fraction
+    """Gap that counts as proven."""
+    termination: Termination
+    """Why the engine stopped."""
+    second_engine: SecondEngine | None
+    """The second engine's word; null where bounds alone prove it, or none was asked."""
 
 
 class Certificate(Document):
@@ -40,10 +64,11 @@ class Certificate(Document):
 
     engine: Literal["highs"]
     """Engine that solved the program."""
-    objective: UsdPerHour | None
-    """Cost of the best fleet found; null without one."""
-    bound: UsdPerHourMore | None
-    """No fleet of the program can cost less; null if there is no bound."""
+    objective: ObjectiveValue | None
+    """Objective of the best fleet found, in the unit of `objective`: its cost by default; null
+    without one."""
+    bound: ObjectiveValue | None
+    """No fleet of the program can have less; null if there is no bound."""
     gap: Fraction | None
     """(objective − bound)/objective; null if either is."""
     gap_asked: Fraction
@@ -56,6 +81,8 @@ class Certificate(Document):
     """What the independent checker found; null without a fleet."""
     second_engine: SecondEngine | None
     """The second engine's word; null without a fleet or with `--no-second-engine`."""
+    then: ThenProof | None = None
+    """The proof of what decides between equal fleets; null where nothing does."""
 
 
 class SearchSeconds(Document):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from solver.workload import UNIT
+from solver.blocks import UNIT
 
 
 def unit(name: str, **bounds: Any) -> Any:
@@ -60,5 +60,11 @@ NodesLeft = Annotated[int, unit("nodes", ge=0)]
 """A number of nodes that may be 0: a stock, or a part of a fleet."""
 
 Kilowatts = Annotated[float, unit("kW", ge=0)]
+KilowattHoursPerHour = Annotated[float, unit("kWh/h", ge=0)]
+KilogramsPerHour = Annotated[float, unit("kg CO2e/h", ge=0)]
+GramsPerKwh = Annotated[float, unit("g CO2e/kWh", ge=0)]
+ObjectiveValue = float
+"""In the unit of the objective."""
+
 PriceFactor = Annotated[float, unit("fraction", ge=0)]
 """A factor on prices: 0.9 is 10 % off."""

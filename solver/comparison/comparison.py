@@ -10,7 +10,7 @@ from typing import Any
 
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
-from data.errors import UnknownNameError
+from data.errors import UnknownNameError, WorkloadError
 from data.offers import PRICING, Offer
 from solver.assumptions import stale_prices
 from solver.comparison.alone import Alone, cheapest_alone
@@ -83,6 +83,7 @@ def compare(
     if isinstance(measured, (str, Path)):
         measured = load_measured(measured)
     catalog = catalog or Catalog.load()
+    _check_aim(workload)
     wanted = _named(catalog, offers)
     groups = {name: _members(name, ids, wanted) for name, ids in (subsets or {}).items()}
     progress("evaluating candidates")
@@ -122,6 +123,20 @@ def content_to_compare(workload: Workload, content: Entry) -> Entry:
         return content
     hardware = {k: v for k, v in content["hardware"].items() if k != "pricing"}
     return {**content, "hardware": hardware}
+
+
+def _check_aim(workload: Workload) -> None:
+    """Raise if a workload wants something else than the cheapest fleet for its rates."""
+    objective = workload.objective
+    if objective.order != ("cost",) or objective.maximize is not None:
+        raise WorkloadError(
+            f"objective asks for {objective.maximize or objective.minimize}, but offers are "
+            "compared by what they cost; leave minimize, maximize and then out to compare them."
+        )
+    if workload.batch is not None:
+        raise WorkloadError(
+            "offers are compared for requests that arrive; give classes a rate_rps, and no batch."
+        )
 
 
 def _named(catalog: Catalog, offers: Sequence[str] | None) -> dict[str, Offer]:

@@ -8,7 +8,8 @@ to integers and rounded so that the integer program is a *relaxation* of the tru
 - a row that asks shares to sum to 1, or two sums of shares to be equal, is loosened by one
   part for each share in it, which is more than rounding down can lose.
 
-Hence CP-SAT's bound on the relaxation is a true lower bound on the cost, however coarse the grid.
+Hence CP-SAT's bound on the relaxation is a true lower bound on the objective, however coarse the
+grid; where shares are charged, the grid is finer, since the bound loses what rounding loses.
 Its own best solution is not used as a plan.
 
 What costs more than the first engine's fleet is cut off, which leaves the search less to do and
@@ -28,7 +29,15 @@ from solver.program import Program
 SHARES = 100_000
 """Parts that a share of 1 is counted in."""
 
-_MICRO_USD = 1_000_000
+CHARGED_SHARES = 10 * SHARES
+"""The same where the objective charges shares."""
+
+_MICRO = 1_000_000
+"""Parts that a unit of the objective is counted in; more where shares are charged."""
+
+_LARGEST = 2.0**61
+"""Largest sum that an objective may reach; CP-SAT counts in 64 bits."""
+
 _SCALE = 10_000
 """Units that a replica of load is counted in, a part of a share."""
 
@@ -39,12 +48,12 @@ _SMALL = 150
 def bound_cpsat(
     program: Program, *, at_most_usd: float, gap: float, work_limit: float, time_limit_s: float
 ) -> EngineResult:
-    """Return CP-SAT's lower bound on the cost of a program.
+    """Return CP-SAT's lower bound on the objective of a program.
 
     Parameters
     ----------
     at_most_usd
-        Cost of a known solution (USD/h); infinite if none is known.
+        Objective of a known solution; infinite if none is known.
     gap
         Relative gap at which to stop.
     work_limit
@@ -55,7 +64,8 @@ def bound_cpsat(
     from ortools.sat.python import cp_model
 
     begin = time.perf_counter()
-    model = _model(program, at_most_usd)
+    shares, parts = _grid(program)
+    model = _model(program, at_most_usd, shares, parts)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 1
@@ -71,22 +81,34 @@ def bound_cpsat(
     wall_s = time.perf_counter() - begin
     if status == cp_model.INFEASIBLE:
         return EngineResult("cp-sat", Termination.INFEASIBLE, None, np.inf, None, wall_s)
-    bound = float(solver.best_objective_bound) / _MICRO_USD
+    bound = float(solver.best_objective_bound) / parts
     if status == cp_model.OPTIMAL:
-        best = float(solver.objective_value) / _MICRO_USD
+        best = float(solver.objective_value) / parts
         return EngineResult("cp-sat", Termination.GAP_CLOSED, best, bound, None, wall_s)
-    best_known = float(solver.objective_value) / _MICRO_USD if status == cp_model.FEASIBLE else None
+    best_known = float(solver.objective_value) / parts if status == cp_model.FEASIBLE else None
     return EngineResult("cp-sat", Termination.LIMIT, best_known, bound, None, wall_s)
 
 
-def _model(program: Program, at_most_usd: float) -> Any:
-    """Return the CP-SAT relaxation of a program; its objective is in 1e-6 USD/h, floored."""
+def _grid(program: Program) -> tuple[int, int]:
+    """Return the parts that a share of 1, and a unit of the objective, are counted in."""
+    if not program.cost[~program.integer].any():
+        return SHARES, _MICRO
+    tops = np.where(np.isinf(program.col_high), _finite_bound(program), program.col_high)
+    largest = float(np.abs(program.cost) @ tops)
+    parts = CHARGED_SHARES * _MICRO
+    while parts > CHARGED_SHARES and largest * parts > _LARGEST:
+        parts //= 10
+    return CHARGED_SHARES, parts
+
+
+def _model(program: Program, at_most: float, shares: int, parts: int) -> Any:
+    """Return the CP-SAT relaxation of a program; its objective is in whole parts, floored."""
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
     variables = []
     for whole, low, high in zip(program.integer, program.col_low, program.col_high, strict=True):
-        scale = 1 if whole else SHARES
+        scale = 1 if whole else shares
         top = _finite_bound(program) if np.isinf(high) else int(np.floor(high * scale + 1e-9))
         variables.append(model.new_int_var(int(np.ceil(low * scale)), top, ""))
     matrix = program.matrix
@@ -97,14 +119,17 @@ def _model(program: Program, at_most_usd: float) -> Any:
             [variables[j] for j in matrix.indices[span]],
             matrix.data[span],
             program.integer[matrix.indices[span]],
-            float(program.row_low[row]),
-            float(program.row_high[row]),
+            (float(program.row_low[row]), float(program.row_high[row])),
+            shares,
         )
-    weights = [int(np.floor(c * _MICRO_USD + 1e-6)) for c in program.cost]
+    weights = [
+        int(np.floor(c * parts + 1e-6)) if whole else int(np.floor(c * (parts // shares)))
+        for c, whole in zip(program.cost, program.integer, strict=True)
+    ]
     objective = _sum(weights, variables)
     model.minimize(objective)
-    if np.isfinite(at_most_usd):
-        _bounded(model, objective, None, int(np.ceil(at_most_usd * _MICRO_USD)) + 1)
+    if np.isfinite(at_most):
+        _bounded(model, objective, None, int(np.ceil(at_most * parts)) + 1)
     return model
 
 
@@ -114,21 +139,27 @@ def _finite_bound(program: Program) -> int:
 
 
 def _add_row(
-    model: Any, variables: list[Any], weights: Any, whole: Any, low: float, high: float
+    model: Any,
+    variables: list[Any],
+    weights: Any,
+    whole: Any,
+    limits: tuple[float, float],
+    shares: int,
 ) -> None:
-    """Add one row of the relaxation."""
+    """Add one row of the relaxation, its sum within `limits`."""
+    low, high = limits
     if whole.all() and np.all(weights == np.round(weights)):
         _bounded(model, _sum(weights, variables), _up(low), _down(high))
         return
     if not whole.any() and np.all(np.abs(weights) == 1):
         lost_up, lost_down = int((weights > 0).sum()), int((weights < 0).sum())
-        lower = None if np.isinf(low) else int(np.floor(low * SHARES)) - lost_up
-        upper = None if np.isinf(high) else int(np.ceil(high * SHARES)) + lost_down
+        lower = None if np.isinf(low) else int(np.floor(low * shares)) - lost_up
+        upper = None if np.isinf(high) else int(np.ceil(high * shares)) + lost_down
         _bounded(model, _sum(weights, variables), lower, upper)
         return
     if not np.isinf(low):
         raise AssertionError("rows that mix shares and integers are all of the form <=")
-    unit = _SCALE * SHARES
+    unit = _SCALE * shares
     scaled = [
         int(np.floor(w * unit + 1e-6)) if integral else int(np.floor(w * _SCALE))
         for w, integral in zip(weights, whole, strict=True)

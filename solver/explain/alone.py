@@ -1,4 +1,7 @@
-"""What each accelerator would cost alone: a fleet of one configuration, and a lower bound."""
+"""What each accelerator would be charged alone: a fleet of one configuration, and a lower bound.
+
+Costs here are what the instance's objective charges, in its unit.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def costs_alone(instance: Instance) -> CostsAlone:
         members = np.nonzero(chips == name)[0]
         bound = float(_least_shares(instance, share_usd[:, members], members).sum())
         if np.isfinite(bound):
-            nodes = (float(o.hourly_usd) for o in instance.offers if o.accelerator == name)
+            nodes = (instance.objective.node(o) for o in instance.offers if o.accelerator == name)
             bounds[name] = max(bound, min(nodes))
     costs = _costs_of_one(instance)
     if any(c.prospect is not None for c in instance.candidates):
@@ -77,7 +80,11 @@ def _costs_of_one(instance: Instance) -> Floats:
             offer = instance.offers[o]
             per_node = offer.gpus_per_node // key.group_size
             nodes = np.maximum(np.ceil(replicas[members] * key.groups / per_node), offer.min_nodes)
-            enough = nodes <= (np.inf if offer.stock is None else offer.stock)
-            cost = np.where(enough, float(offer.hourly_usd) * nodes, np.inf)
+            most = np.inf if offer.stock is None else offer.stock
+            enough = np.isfinite(nodes) & (nodes <= most)
+            objective = instance.objective
+            busy = objective.busy(offer) * key.group_size * key.groups
+            cost = np.full(len(members), np.inf)
+            cost[enough] = objective.node(offer) * nodes[enough] + busy * loads[members][enough]
             costs[members] = np.minimum(costs[members], cost)
     return costs

@@ -11,6 +11,7 @@ from solver.candidates import Miss
 from solver.explain.alone import CostsAlone, costs_alone
 from solver.fleet import Fleet
 from solver.market import allowed_accelerators, filtered_offers
+from solver.objective import Objective
 from solver.problem import Problem
 
 Floats = NDArray[np.float64]
@@ -56,7 +57,7 @@ def why_not(
                 "power_unknown", "its power is not published, and hardware.max_power_kw is set"
             )
         elif name in costs:
-            entry |= _dearer(costs[name], fleet)
+            entry |= _dearer(costs[name], fleet, problem.instance.objective)
         else:
             entry |= cannot_serve(problem.search.reasons.get(name, []))
         lines.append(entry)
@@ -72,13 +73,17 @@ def _line(reason: str, sentence: str) -> dict[str, Any]:
     return {"reason": reason, "sentence": sentence}
 
 
-def _dearer(costs: tuple[float | None, float], fleet: Fleet | None) -> dict[str, Any]:
+def _dearer(
+    costs: tuple[float | None, float], fleet: Fleet | None, objective: Objective
+) -> dict[str, Any]:
     alone, bound = costs
-    plan = None if fleet is None else float(fleet.cost_usd)
+    plan = None if fleet is None else fleet.value(objective)
     if plan is None:
         return _line("not_in_plan", "could serve the classes, but no plan exists within the limits")
     figure = alone if alone is not None else bound
     more = figure - plan
+    if objective.name != "cost":
+        return _line("outdone", _outdone(alone, figure, plan, objective))
     if alone is None and more <= 0:
         entry = _line("dearer", "serves every class, but only in a dearer mix of configurations")
         return entry | {"cost_at_least_usd_per_hour": round(bound, 4)}
@@ -92,6 +97,15 @@ def _dearer(costs: tuple[float | None, float], fleet: Fleet | None) -> dict[str,
         "cost_at_least_usd_per_hour": round(bound, 4),
         "extra_per_hour_usd": round(more, 4),
     }
+
+
+def _outdone(alone: float | None, figure: float, plan: float, objective: Objective) -> str:
+    """Say what a fleet of an accelerator would take of an objective that is not cost."""
+    more, unit = figure - plan, objective.unit
+    if more <= 0:
+        return f"serves every class, but no fleet of it was found to take less {unit}"
+    word = "alone would take at least" if alone is None else "in one configuration would take"
+    return f"{word} {figure:,.4g} {unit}, {more:,.4g} more ({more / plan:+.0%})"
 
 
 def cannot_serve(misses: list[Miss]) -> dict[str, Any]:

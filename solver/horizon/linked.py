@@ -11,7 +11,8 @@ from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
 
 from data.offers import Offer
 from solver.horizon.periods import Period, Start, block_of, block_share
-from solver.instance import Instance
+from solver.instance import Caps, Instance
+from solver.price_tiers import alike
 from solver.program import Program, compile_program
 
 
@@ -29,6 +30,9 @@ class Linked:
         (offer, term) → column of M: nodes committed to in that of its terms.
     uses
         (offer, period) → row of m_ot ≤ M.
+    kept
+        (offer, period) → column of k: nodes that stay on though nothing needs them, which may
+        be cheaper than to start them again.
     """
 
     program: Program
@@ -36,6 +40,7 @@ class Linked:
     blocks: tuple[Program, ...]
     commitments: dict[tuple[int, int], int]
     uses: dict[tuple[int, int], int]
+    kept: dict[tuple[int, int], int]
 
     def part(self, values: NDArray[np.float64], t: int) -> NDArray[np.float64]:
         """Return what a solution says of one period."""
@@ -54,6 +59,7 @@ class _Rows:
     key: list[tuple[int, ...]] = field(default_factory=list)
     entries: list[tuple[int, int, float]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    limits: list[float] = field(default_factory=list)
 
     def column(
         self, kind: str, key: tuple[int, ...], cost: float, high: float, *, whole: bool
@@ -66,9 +72,10 @@ class _Rows:
         self.key.append(key)
         return self.first + len(self.cost) - 1
 
-    def at_most_zero(self, name: str, entries: dict[int, float]) -> int:
-        """Add the row Σ entries ≤ 0; return its number among those added."""
+    def at_most(self, limit: float, name: str, entries: dict[int, float]) -> int:
+        """Add the row Σ entries ≤ limit; return its number among those added."""
         row = len(self.names)
+        self.limits.append(limit)
         self.entries += [(row, column, weight) for column, weight in entries.items()]
         self.names.append(name)
         return row
@@ -86,8 +93,9 @@ def link(
     min Σ_o p_o·Σ_b share_ob·M_ob + Σ_t s_t·Σ_o p_o·m_ot + Σ_t Σ_o (hours/cycle)·s'_t·p_o·u_ot
 
     with m_ot ≤ M_ob for committed o (b: its term in t), M_ob ≥ min_o where any is bought, and
-    u_ot ≥ m_ot − m_o,t−1 for the others: the periods of a month follow each other in a cycle, and
-    s'_t is the share of the month.
+    u_ot ≥ (m + k)_ot − (m + k)_o,t−1 for the others, where k_ot ≥ 0 nodes stay on without need at
+    s_t·p_o each: the periods of a month follow each other in a cycle, and s'_t is the share of
+    the month.
 
     Parameters
     ----------
@@ -108,6 +116,7 @@ def link(
     cost = np.concatenate([b.cost for b in blocks])
     commitments: dict[tuple[int, int], int] = {}
     uses: dict[tuple[int, int], int] = {}
+    kept: dict[tuple[int, int], int] = {}
     for o, offer in enumerate(offers):
         for t, period in enumerate(periods):
             column = nodes[t].get(o)
@@ -120,9 +129,12 @@ def link(
             cost[column] = 0.0
             if (o, term) not in commitments:
                 commitments[o, term] = _commit(added, offer, o, term, periods, instances)
-            uses[o, t] = added.at_most_zero("commitment", {column: 1.0, commitments[o, term]: -1.0})
+            uses[o, t] = added.at_most(0.0, "commitment", {column: 1.0, commitments[o, term]: -1.0})
         if start is not None and offer.pricing != "committed":
-            _count_starts(added, offer, o, nodes, periods, start)
+            kept |= _keep_on(added, offer, o, blocks, nodes, periods)
+            _count_starts(added, offer, o, nodes, kept, periods, start)
+    _limit_kept(added, offers, instances[0].caps, nodes, kept)
+    _share_stock(added, offers, commitments)
     own = block_diag([b.matrix for b in blocks], format="csr")
     row_count = own.shape[0]
     uses = {key: row + row_count for key, row in uses.items()}
@@ -135,7 +147,7 @@ def link(
         cost=np.concatenate([cost, added.cost]),
         matrix=vstack([wide, extra]).tocsr(),
         row_low=np.concatenate([*(b.row_low for b in blocks), np.full(count, -np.inf)]),
-        row_high=np.concatenate([*(b.row_high for b in blocks), np.zeros(count)]),
+        row_high=np.concatenate([*(b.row_high for b in blocks), added.limits]),
         col_low=np.concatenate([*(b.col_low for b in blocks), np.zeros(len(added.cost))]),
         col_high=np.concatenate([*(b.col_high for b in blocks), added.high]),
         integer=np.concatenate([*(b.integer for b in blocks), np.array(added.whole, dtype=bool)]),
@@ -143,7 +155,7 @@ def link(
         key=tuple([(t, *key) for t, b in enumerate(blocks) for key in b.key] + added.key),
         row_names=tuple([n for b in blocks for n in b.row_names] + added.names),
     )
-    return Linked(program, starts[:-1], blocks, commitments, uses)
+    return Linked(program, starts[:-1], blocks, commitments, uses, kept)
 
 
 def _commit(
@@ -167,9 +179,78 @@ def _commit(
     column = added.column("M", (o, term), paid, float(most), whole=True)
     if offer.min_nodes > 1:
         bought = added.column("B", (o, term), 0.0, 1.0, whole=True)
-        added.at_most_zero("least_commitment", {bought: float(offer.min_nodes), column: -1.0})
-        added.at_most_zero("commitment_made", {column: 1.0, bought: -float(most)})
+        added.at_most(0.0, "least_commitment", {bought: float(offer.min_nodes), column: -1.0})
+        added.at_most(0.0, "commitment_made", {column: 1.0, bought: -float(most)})
     return column
+
+
+def _share_stock(
+    added: _Rows, offers: Sequence[Offer], commitments: dict[tuple[int, int], int]
+) -> None:
+    """Let the prices of one offer share its stock, in each of its terms."""
+    for group in alike(offers):
+        stock = offers[group[0]].stock
+        for term in sorted({b for o, b in commitments if o in group}):
+            if stock is not None:
+                mine = {commitments[o, term]: 1.0 for o in group if (o, term) in commitments}
+                added.at_most(float(stock), "shared_stock", mine)
+
+
+def _keep_on(
+    added: _Rows,
+    offer: Offer,
+    o: int,
+    blocks: Sequence[Program],
+    nodes: Sequence[dict[int, int]],
+    periods: Sequence[Period],
+) -> dict[tuple[int, int], int]:
+    """Add k_ot for every period in which an offer may stay on; return the columns.
+
+    What is sold from a minimum number of nodes stays on only beside nodes in use, so that its
+    price is never had for less.
+    """
+    found = {}
+    months = {p.month for t, p in enumerate(periods) if o in nodes[t]}
+    for t, period in enumerate(periods):
+        if period.month not in months or (offer.min_nodes > 1 and o not in nodes[t]):
+            continue
+        paid = period.share * float(offer.hourly_usd)
+        found[o, t] = column = added.column("k", (o, t), paid, np.inf, whole=False)
+        if offer.min_nodes > 1:
+            block = blocks[t]
+            most = max(b.col_high[c] for b in blocks for c in _nodes_of(b, o))
+            bought = next(int(j) for j in block.find("b") if block.key[j] == (o,))
+            first = nodes[t][o] - next(iter(_nodes_of(block, o)))
+            added.at_most(0.0, "kept_minimum", {column: 1.0, first + bought: -float(most)})
+    return found
+
+
+def _nodes_of(block: Program, o: int) -> list[int]:
+    """Return the columns of the nodes of an offer."""
+    return [int(j) for j in block.find("m") if block.key[j] == (o,)]
+
+
+def _limit_kept(
+    added: _Rows,
+    offers: Sequence[Offer],
+    caps: Caps,
+    nodes: Sequence[dict[int, int]],
+    kept: dict[tuple[int, int], int],
+) -> None:
+    """Count nodes that stay on against stock and ``max_gpus``, as those in use are."""
+    groups = alike(offers)
+    groups += [[o] for o in range(len(offers)) if not any(o in group for group in groups)]
+    for t in sorted({t for _, t in kept}):
+        for group in groups:
+            stock = offers[group[0]].stock
+            staying = [kept[o, t] for o in group if (o, t) in kept]
+            if stock is not None and staying:
+                used = [nodes[t][o] for o in group if o in nodes[t]]
+                added.at_most(float(stock), "kept_stock", dict.fromkeys(used + staying, 1.0))
+        if caps.max_gpus is not None:
+            columns = [*nodes[t].items(), *((o, k) for (o, at), k in kept.items() if at == t)]
+            bought = {column: float(offers[o].gpus_per_node) for o, column in columns}
+            added.at_most(float(caps.max_gpus), "kept_max_gpus", bought)
 
 
 def _count_starts(
@@ -177,16 +258,19 @@ def _count_starts(
     offer: Offer,
     o: int,
     nodes: Sequence[dict[int, int]],
+    kept: dict[tuple[int, int], int],
     periods: Sequence[Period],
     start: Start,
 ) -> None:
     """Add u_ot for every period that an offer may grow in."""
     for t, before in start.steps(periods):
-        if o not in nodes[t]:
+        if (o, t) not in kept:
             continue
         usd = start.share_of(periods, t) * float(offer.hourly_usd)
         started = added.column("u", (o, t), usd, np.inf, whole=False)
-        entries = {nodes[t][o]: 1.0, started: -1.0}
-        if o in nodes[before]:
-            entries[nodes[before][o]] = -1.0
-        added.at_most_zero("start", entries)
+        entries = {started: -1.0}
+        for at, sign in ((before, -1.0), (t, 1.0)):
+            entries[kept[o, at]] = sign
+            if o in nodes[at]:
+                entries[nodes[at][o]] = sign
+        added.at_most(0.0, "start", entries)

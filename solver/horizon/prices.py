@@ -44,7 +44,7 @@ def priced(
     found = []
     for t, period in enumerate(periods):
         offers = tuple(
-            o if charges is None else _at(o, charges[t])
+            o if charges is None else charge(o, charges[t])
             for o, charges in zip(instance.offers, charged, strict=True)
         )
         rates = tuple(r * period.factor for r in instance.rates_rps)
@@ -73,10 +73,20 @@ def _charges(
     return found
 
 
-def _at(offer: Offer, usd: float) -> Offer:
-    """Return a committed offer at another price, sold node by node: its bounds are elsewhere."""
+def charge(offer: Offer, usd: float, *, stock: int | None = None) -> Offer:
+    """Return a committed offer at a charge for its use, sold node by node.
+
+    Its minimum and its stock are limits of the commitment; `stock` nodes are there (None: any).
+    """
     # Rounded down: what is charged over all periods is never more than what is paid.
     amount = (Decimal(usd) * (1 - Decimal("1e-12"))).quantize(DIGITS, rounding="ROUND_FLOOR")
     return replace(
-        offer, price_per_node_hour_usd=max(amount, DIGITS), upfront_usd=None, min_nodes=1
+        offer,
+        # Several prices of one offer are apart here: which one is reached depends on the
+        # commitment, not on the nodes in use.
+        offer_id=f"{offer.offer_id} from {offer.min_nodes}",
+        price_per_node_hour_usd=max(amount, DIGITS),
+        upfront_usd=None,
+        min_nodes=1,
+        stock=offer.stock if stock is None else stock,
     )

@@ -79,7 +79,7 @@ CERTIFICATES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     ),
     "another objective": (
         lambda p: p["certificate"].update(objective=p["certificate"]["objective"] + 1),
-        "but the plan costs",
+        "but that of the plan is",
     ),
     "another gap": (lambda p: p["certificate"].update(gap=5e-5), "(objective − bound)/objective"),
     "no bound": (lambda p: p["certificate"].update(bound=None), "(objective − bound)/objective"),

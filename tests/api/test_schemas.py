@@ -73,6 +73,7 @@ UNITS = {
     "_usd_per_node_hour": "USD/h",
     "_kw": "kW",
     "_output_tokens_usd": "USD per million tokens",
+    "_million_tokens_usd": "USD per million tokens",
     "cost_by_formulas_usd": "USD/h",
     "bound_by_formulas_usd": "USD/h",
     "_pct": "percent",
@@ -259,6 +260,9 @@ KINDS = (
     "stock",
     "measured",
     "not measured",
+    "least carbon",
+    "most load",
+    "batch",
     "simulated",
 )
 

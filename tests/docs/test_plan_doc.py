@@ -12,6 +12,9 @@ NAMED = {
     "pools[].admits_rps": "class",
     "pools[].predicted.classes": "class",
     "assumptions.weight_formats": "model",
+    "load.served_rps": "class",
+    "load.asked_rps": "class",
+    "batch.requests": "class",
 }
 """Mappings whose keys are names of the workload."""
 
@@ -29,6 +32,8 @@ WHOLE = (
     "infeasibility.conflicts[].value",
     "infeasibility.relaxations[].from",
     "infeasibility.relaxations[].to",
+    "schedule.periods[].pools",
+    "schedule.periods[].classes",
 )
 """Values that are documented elsewhere, or are whatever a field of the workload is."""
 

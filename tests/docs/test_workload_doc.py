@@ -6,6 +6,9 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from solver.aim import GridFactorsSpec, ObjectiveSpec
+from solver.batch_spec import Batch
+from solver.demand_spec import DemandSpec
 from solver.workload import (
     ClassSpec,
     Hardware,
@@ -26,6 +29,10 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "hardware.": Hardware,
     "precision.": PrecisionSpec,
     "serving.": Serving,
+    "batch.": Batch,
+    "demand.": DemandSpec,
+    "objective.": ObjectiveSpec,
+    "objective.grid_gco2e_per_kwh.": GridFactorsSpec,
 }
 
 
@@ -36,6 +43,8 @@ def written(field: FieldInfo) -> str:
         return "required"
     if isinstance(value, BaseModel):
         return "see below"
+    if isinstance(value, dict):
+        return "`{}`"
     if value is None:
         return "`null`"
     if isinstance(value, list):

@@ -7,11 +7,14 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from small_instances import candidate, instance, offer
+from small_instances import candidate, chip, instance, offer
 
+from data.grid import GridFactors
 from solver import formulation
 from solver.engines.highs import solve_highs
-from solver.instance import Instance
+from solver.footprint import Footprint
+from solver.instance import Caps, Instance
+from solver.objective import Objective
 from solver.program import Program, compile_program
 
 
@@ -61,14 +64,32 @@ def test_variables_have_bounds_that_any_useful_fleet_keeps():
     assert whole == {"n": True, "m": True, "h": True, "x": False, "y": True}
 
 
-def test_cost():
-    # 2 nodes at $1.23 and 3 at $4.56.
+def test_objective():
+    # Cost: 2 nodes at $1.23 and 3 at $4.56.
     case = instance(
         (2, 3),
         [candidate(1, 0), candidate(0, 1, accelerator="b")],
         [offer("a", price="1.23"), offer("b", price="4.56")],
     )
     assert optimum(case) == pytest.approx(2 * 1.23 + 3 * 4.56)
+    assert optimum(replace(case, objective=Objective("gpus"))) == pytest.approx(5)
+    # Energy of 2 replicas of 400 W and 3 of 700 W, all busy, at a PUE of 1.5.
+    chips = {n: replace(chip(n), tdp_w=w) for n, w in (("a", 400.0), ("b", 700.0))}
+    energy = Objective("energy", Footprint(1.5, 0.2, chips, GridFactors()))
+    assert optimum(replace(case, objective=energy)) == pytest.approx(1.5 * (2 * 0.4 + 3 * 0.7))
+    # A spare replica of each draws a fifth of its power.
+    spared = replace(case, rates_rps=(2.0, 2.0), caps=Caps(spare_replicas=1), objective=energy)
+    idle = 1.5 * 0.2 * (0.4 + 0.7)
+    assert optimum(spared) == pytest.approx(1.5 * (2 * 0.4 + 2 * 0.7) + idle)
+
+
+def test_held():
+    # The fewest accelerators are 1 (b, $9); the cheapest 3 (a, $3); held to 1 it is $9.
+    offers = [offer("a", price=1), offer("b", price=9)]
+    case = instance((3,), [candidate(1), candidate(3, accelerator="b")], offers)
+    held = replace(case, caps=Caps(held=((Objective("gpus"), 1.0),)))
+    assert optimum(held) == pytest.approx(9)
+    assert optimum(held, drop="held") == pytest.approx(3)
 
 
 def test_serve_all():

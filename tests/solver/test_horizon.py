@@ -5,14 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from small_instances import candidate, instance, offer
 
+from data.price_steps import PriceStep
+from solver.engines.result import Termination
 from solver.horizon.fleets import cheapest_over_time
 from solver.horizon.periods import Period, Start, block_of, block_share
+from solver.price_tiers import tiers_of
 
 
 def committed(accelerator: str, price: str, *, term: int | None = 12, **more):
@@ -31,6 +35,8 @@ def solve(case, periods, **options):
         if answer.fleets:
             assert float(answer.cost_usd) == pytest.approx(answer.result.objective, abs=1e-6)
             assert answer.result.bound <= answer.result.objective + 1e-6
+            assert answer.result.termination is Termination.GAP_CLOSED
+            assert answer.result.gap <= 1e-6
     costs = [None if a.result.objective is None else a.result.objective for a in found]
     assert costs[0] == pytest.approx(costs[1], abs=1e-6)
     return found[0]
@@ -80,11 +86,38 @@ def test_a_commitment_of_limited_stock():
     assert float(found.cost_usd) == pytest.approx(4.50)
 
 
+def test_prices_that_fall_with_the_size_of_the_commitment():
+    """From four on 0.90: 4 · 0.90 + 1 · 2.00 in a quarter = 4.10; two at 1.50 and three: 4.50."""
+    stepped = replace(
+        committed("a", "1.50", name="year", stock=4),
+        price_steps=(PriceStep(4, Decimal("0.90")),),
+    )
+    offers = tiers_of([offer("a", 1, "2.00", name="day"), stepped])
+    case = instance((5.0,), [candidate(1.0)], offers)
+    found = solve(case, base_and_peak(0.25))
+    assert float(found.cost_usd) == pytest.approx(4.10)
+    assert found.committed == {(2, 0): 4}
+    # At the peak always: the stock of four is that of both prices together.
+    always = solve(case, [Period(0, 1.0, 0.5), Period(0, 1.0, 0.5)])
+    assert float(always.cost_usd) == pytest.approx(4 * 0.90 + 2.00)
+
+
 def test_starting_nodes_has_a_price():
     """Three are started once a day for 2 hours at 2.00: 3 · 4/24 = 0.50 more."""
     found = solve(one_kind(), base_and_peak(0.25), start=Start(2.0, 24.0))
     assert float(found.cost_usd) == pytest.approx(4.00)
     assert float(found.start_usd) == pytest.approx(0.50)
+
+
+def test_nodes_stay_on_through_a_short_trough():
+    """Two on demand at all times cost 0.40; one, and a second at 4 hours in 5, with a start of 6
+    hours a day, 0.2 · 0.20 + 0.8 · 0.40 + 0.20 · 6/24 = 0.41."""
+    case = instance((2.0,), [candidate(1.0)], [offer("a", 1, "0.20", name="day")])
+    found = solve(case, [Period(0, 0.5, 0.2), Period(0, 1.0, 0.8)], start=Start(6.0, 24.0))
+    assert float(found.cost_usd) == pytest.approx(0.40)
+    assert found.kept == {(0, 0): 1}
+    assert float(found.idle_usd) == pytest.approx(0.04)
+    assert found.start_usd == 0
 
 
 def test_commitments_of_a_month_follow_growth():
@@ -114,6 +147,8 @@ prices = st.integers(20, 300).map(lambda cents: f"{cents / 100:.2f}")
 
 
 @settings(max_examples=40, deadline=None)
+@example([2, 3], [1, 4, 1], 2, ("0.21", "0.20"), "0.20", 2, 6.0)
+@example([1, 2], [1, 4, 1], 1, ("0.20", "0.20"), "0.20", 2, 6.0)
 @given(
     factors=st.lists(st.integers(1, 4), min_size=2, max_size=3),
     shares=st.lists(st.integers(1, 9), min_size=3, max_size=3),
@@ -136,9 +171,9 @@ def test_it_costs_what_enumeration_finds(factors, shares, speed, day, year, leas
     start = Start(start_hours, 24.0) if start_hours else None
     found = solve(case, periods, start=start)
     best = math.inf
-    each = [
-        [(a, b) for a in range(f + 1) for b in range(f + 1) if a + speed * b >= f] for f in factors
-    ]
+    # Nodes may stay on between two peaks: as many as the highest needs.
+    counts = list(itertools.product(range(max(factors) + 1), repeat=2))
+    each = [[(a, b) for a, b in counts if a + speed * b >= f] for f in factors]
     for bought in (0, *range(least, 6)):
         for fleets in itertools.product(*each):
             nodes = [(max(a - bought, 0), b) for a, b in fleets]

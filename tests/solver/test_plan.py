@@ -17,7 +17,7 @@ from small_catalog import catalog, workload
 
 from data.catalog import Catalog
 from data.coefficients import shipped_coefficients
-from solver import planner
+from solver import certify, in_order
 from solver.assemble import prediction_document
 from solver.checker import PlanChecker
 from solver.engines.result import EngineResult, Termination
@@ -435,7 +435,7 @@ def test_the_same_input_gives_the_same_document(explained, tmp_path):
 
 
 def test_an_open_gap_is_shown_and_not_called_optimal(quotes, monkeypatch):
-    real = planner.cheapest_fleet
+    real = in_order.cheapest_fleet
 
     def cut_short(*args, **options):
         solved = real(*args, **options)
@@ -443,7 +443,7 @@ def test_an_open_gap_is_shown_and_not_called_optimal(quotes, monkeypatch):
         half = replace(solved.result, termination=Termination.LIMIT, bound=0.5 * cost)
         return replace(solved, result=half)
 
-    monkeypatch.setattr(planner, "cheapest_fleet", cut_short)
+    monkeypatch.setattr(in_order, "cheapest_fleet", cut_short)
     answer = plan(workload(), quotes, explain=False, second_engine=False)
     assert answer.status == "feasible"
     assert answer.certificate["gap"] == pytest.approx(0.5)
@@ -452,13 +452,13 @@ def test_an_open_gap_is_shown_and_not_called_optimal(quotes, monkeypatch):
 
 
 def test_nothing_found_in_time_is_unknown(quotes, monkeypatch):
-    real = planner.cheapest_fleet
+    real = in_order.cheapest_fleet
 
     def nothing(*args, **options):
         result = EngineResult("highs", Termination.LIMIT, None, -float("inf"), None, 1.0)
         return replace(real(*args, **options), fleet=None, result=result)
 
-    monkeypatch.setattr(planner, "cheapest_fleet", nothing)
+    monkeypatch.setattr(in_order, "cheapest_fleet", nothing)
     answer = plan(workload(), quotes)
     assert answer.status == "unknown"
     assert answer.infeasibility is None
@@ -468,14 +468,14 @@ def test_nothing_found_in_time_is_unknown(quotes, monkeypatch):
 
 def test_the_objective_is_the_cost_of_what_is_bought(quotes, monkeypatch):
     """The engine may leave a node that holds nothing; the fleet, and the certificate, do not."""
-    real = planner.cheapest_fleet
+    real = in_order.cheapest_fleet
 
     def idle_node(*args, **options):
         solved = real(*args, **options)
         dearer = replace(solved.result, objective=solved.result.objective * (1 + 5e-5))
         return replace(solved, result=dearer)
 
-    monkeypatch.setattr(planner, "cheapest_fleet", idle_node)
+    monkeypatch.setattr(in_order, "cheapest_fleet", idle_node)
     wanted = workload()
     document = plan(wanted, quotes, explain=False).to_dict()
     certificate = document["certificate"]
@@ -509,7 +509,7 @@ def test_a_second_engine_that_stops_early_leaves_it_not_certified(quotes, monkey
 def test_a_failed_check_takes_the_proof_away(quotes, monkeypatch):
     from solver.checker import Check
 
-    monkeypatch.setattr(planner.PlanChecker, "check", lambda self: Check(3, ("wrong",)))
+    monkeypatch.setattr(certify.PlanChecker, "check", lambda self: Check(3, ("wrong",)))
     answer = plan(workload(), quotes, explain=False)
     assert answer.status == "feasible"
     assert answer.certificate["check"] == {

@@ -54,6 +54,28 @@ def test_days_in_yaml(client):
     assert answer.json()["catalog"]["as_of"] == "2026-11-03"
 
 
+def test_other_objectives_and_batches(client):
+    """What a workload may ask for, it may ask for over HTTP."""
+    request = small(7.25)
+    request["workload"]["objective"] = {"minimize": "carbon", "pue": 1.2}
+    document = planned(client, request)
+    assert document["objective"]["minimize"] == "carbon"
+    assert document["certificate"]["then"]["minimize"] == "cost"
+    assert document["assumptions"]["footprint"]["pue"] == 1.2
+    request["workload"]["objective"] = {"maximize": "load"}
+    request["workload"]["hardware"] = {"max_gpus": 2, **request["workload"].get("hardware", {})}
+    load = planned(client, request)["load"]
+    assert load["none_from_factor"] / load["factor"] - 1 <= 1.01e-4
+    del request["workload"]["objective"]
+    request["workload"]["batch"] = {"deadline_h": 2}
+    for spec in request["workload"]["classes"]:
+        del spec["rate_rps"]
+        spec["requests"] = 50_000
+    drained = planned(client, request)
+    assert drained["batch"]["finish_h"] <= 2
+    assert drained["status"] == "optimal"
+
+
 def test_offers_in_the_place_of_the_catalogue(client, quotes, plan):
     document = planned(client, {**small(), "offers": quotes})
     assert {p["offer_id"] for p in document["purchases"]} == {"acme/eu/h100"}
