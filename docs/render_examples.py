@@ -38,10 +38,7 @@ AIMS = {"cost": "cost", "gpus": "accelerators", "energy": "energy", "carbon": "c
 
 BUDGET = "minfleet plan examples/chat-70b.yaml --budget 50"
 
-DAY = (
-    "minfleet plan examples/day-and-commitments.yaml \\\n"
-    "    --offers examples/compare/quotes.csv"
-)
+DAY = "minfleet plan examples/day-and-commitments.yaml \\\n    --offers examples/compare/quotes.csv"
 
 BATCH = "minfleet plan examples/batch-summaries-8b.yaml"
 QUOTES = "--offers examples/compare/quotes.csv"

@@ -130,7 +130,7 @@ class Asker:
             {
                 **vars(p),
                 "created_at": p.created_at.isoformat(),
-                "rate_rps": sum(c["rate_rps"] for c in asked[p.workload_id]["classes"]),
+                "rate_rps": sum(c["rate_rps"] or 0 for c in asked[p.workload_id]["classes"]),
                 "classes": ", ".join(c["name"] for c in asked[p.workload_id]["classes"]),
             }
             for p in found

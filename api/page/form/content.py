@@ -7,7 +7,7 @@ from typing import Any
 
 from data.errors import InputError
 from data.tables import parse_yaml
-from solver.workload import Hardware, PrecisionSpec, Serving, Sla
+from solver.workload import Hardware, ObjectiveSpec, PrecisionSpec, Serving, Sla
 
 Path = tuple[str | int, ...]
 
@@ -23,6 +23,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "hardware": Hardware().model_dump(mode="json"),
     "precision": PrecisionSpec().model_dump(mode="json"),
     "serving": Serving().model_dump(mode="json"),
+    "objective": ObjectiveSpec().model_dump(mode="json"),
 }
 """Block → its fields as they are where a workload says nothing."""
 
@@ -65,7 +66,11 @@ def put(content: dict[str, Any], path: Path, value: Any) -> None:
 
 def shortened(content: dict[str, Any]) -> dict[str, Any]:
     """Return the content of a workload without what is default, as the form holds it."""
-    found = {k: copy.deepcopy(v) for k, v in content.items() if k not in ("schema", "trace")}
+    found = {
+        k: copy.deepcopy(v)
+        for k, v in content.items()
+        if k not in ("schema", "trace") and v is not None
+    }
     for block, defaults in DEFAULTS.items():
         given = found.get(block)
         if isinstance(given, dict):

@@ -121,6 +121,7 @@ class Form:
         self._body.clear()
         with self._body:
             self._model()
+            self._kept()
             for index in range(len(self.content["classes"])):
                 self._class(index)
             ui.button("Add a class", icon="add", on_click=self._add).props("flat dense no-caps")
@@ -129,6 +130,13 @@ class Form:
                 self._hardware()
             with self._block("Precision and serving", "serving", "precision"):
                 self._serving()
+
+    def _kept(self) -> None:
+        """Say what the workload wants that the form does not edit."""
+        told = {"objective": "objective", "demand": "demand over time", "batch": "batch"}
+        kept = [name for block, name in told.items() if block in self.content]
+        if kept:
+            ui.label(f"With the {' and '.join(kept)} of the file.").classes("quiet")
 
     def _block(self, title: str, *blocks: str) -> ui.expansion:
         given = any(b in self.content for b in blocks)

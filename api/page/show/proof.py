@@ -2,45 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from api.output import usd
+from api.output import amount, usd
+from api.output_objective import batch_rows, load_rows
 from api.page.show.html import Cell, section, tag, text
 from api.page.show.words import ENGINES, counted
+from solver.plan import Plan
 
-SMALLEST_BOUND_USD = 0.005
-"""A bound that rounds to nothing says nothing."""
+SMALLEST_BOUND = {"USD/h": 0.005}
+"""Unit → a bound that rounds to nothing and says nothing."""
+
+Step = tuple[str, str]
+"""Whether it holds (``yes``, ``no``, or ``open`` for neither), and a sentence."""
 
 
 def proof(plan: Mapping[str, Any]) -> Cell:
     """Return the proof, one sentence for each part of it."""
+    found = Plan.from_dict(dict(plan))
     sure = plan["status"] in ("optimal", "infeasible")
-    steps = [s for s in (_first(plan), _second(plan), _check(plan), _search(plan)) if s]
-    items = [tag("li", text(s), class_=kind) for kind, s in steps]
+    items = [tag("li", text(s), class_=kind) for kind, s in _steps(plan, found)]
+    plain = found.objective.get("minimize", "cost") == "cost" and not (
+        found.load or found.batch or found.schedule
+    )
+    cheapest = plan["status"] == "optimal" and plain
     return section(
-        "Why nothing cheaper exists" if plan["status"] == "optimal" else "How far it is proven",
+        "Why nothing cheaper exists" if cheapest else "How far it is proven",
         tag("ul", *items, class_="steps" if sure else "steps open"),
     )
 
 
-def _first(plan: Mapping[str, Any]) -> tuple[str, str]:
+def _steps(plan: Mapping[str, Any], found: Plan) -> Iterator[Step]:
     c = plan["certificate"]
-    engine = ENGINES.get(c["engine"], c["engine"])
+    unit = found.objective.get("unit", "USD/h")
     if c["objective"] is None:
-        return _without_fleet(plan, engine)
-    found = f"{engine} found a fleet for {usd(c['objective'])} an hour"
-    if c["bound"] is None:
-        return "no", f"{found} and could not say how cheap one could be."
-    below = f"showed that none costs less than {usd(c['bound'])}"
+        yield _without_fleet(plan, _engine(c))
+    else:
+        yield from _part(c, unit)
+        if then := c.get("then"):
+            yield from _part(then, then["unit"], among="Among the fleets that are equal in that, ")
+    rows = (*load_rows(found), *batch_rows(found))
+    yield from (("open", f"{told[:1].upper()}{told[1:]}.") for _, told in rows)
+    check = _check(plan)
+    if check is not None:
+        yield check
+    yield _search(plan)
+
+
+def _engine(part: Mapping[str, Any]) -> str:
+    return ENGINES.get(part["engine"], part["engine"])
+
+
+def _part(c: Mapping[str, Any], unit: str, *, among: str = "") -> Iterator[Step]:
+    """Yield what the engine found and proved of one objective, and what the second one says."""
+    shown = _amount(c["objective"], unit)
+    found = (
+        f"{among}{_engine(c)} found one for {shown}"
+        if among
+        else (f"{_engine(c)} found a fleet for {shown}")
+    )
     gap = c["gap"] or 0.0
-    if gap <= c["gap_asked"]:
-        meet = "the two meet" if gap < 1e-9 else f"the gap of {gap:.3%} is within what was asked"
-        return "yes", f"{found} and {below}: {meet}."
-    return "no", f"{found} and {below}: a gap of {gap:.2%} stays open."
+    if c["bound"] is None:
+        yield "no", f"{found} and could not say how far below one could be."
+    else:
+        word = "costs" if unit == "USD/h" else "takes"
+        below = f"showed that none {word} less than {_amount(c['bound'], unit, short=True)}"
+        if gap <= c["gap_asked"]:
+            meet = (
+                "the two meet" if gap < 1e-9 else f"the gap of {gap:.3%} is within what was asked"
+            )
+            yield "yes", f"{found} and {below}: {meet}."
+        else:
+            yield "no", f"{found} and {below}: a gap of {gap:.2%} stays open."
+    second = _second(c, unit)
+    if second is not None:
+        yield second
 
 
-def _without_fleet(plan: Mapping[str, Any], engine: str) -> tuple[str, str]:
+def _amount(value: float, unit: str, *, short: bool = False) -> str:
+    """Write a value of an objective: dollars an hour in words."""
+    if unit != "USD/h":
+        return amount(value, unit)
+    return usd(value) if short else f"{usd(value)} an hour"
+
+
+def _without_fleet(plan: Mapping[str, Any], engine: str) -> Step:
     if plan["status"] == "infeasible" and not plan["search"]["rows"]:
         return "yes", "No configuration can serve it, so that there is nothing to choose from."
     if plan["status"] == "infeasible":
@@ -48,24 +95,25 @@ def _without_fleet(plan: Mapping[str, Any], engine: str) -> tuple[str, str]:
     return "no", f"{engine} ran out of time before it found a fleet or showed that there is none."
 
 
-def _second(plan: Mapping[str, Any]) -> tuple[str, str] | None:
-    second = plan["certificate"]["second_engine"]
+def _second(c: Mapping[str, Any], unit: str) -> Step | None:
+    second = c["second_engine"]
     if not second:
         return None
-    engine, bound = ENGINES.get(second["engine"], second["engine"]), second["bound"]
+    engine, bound = _engine(second), second["bound"]
     if second["agrees"] is False:
         return "no", f"{engine}, asked independently, contradicts: do not rely on this plan."
-    if bound is None or bound < SMALLEST_BOUND_USD:
+    if bound is None or bound < SMALLEST_BOUND.get(unit, 1e-9):
         return "open", f"{engine}, asked independently, gave no bound within its limit of work."
+    below = _amount(bound, unit, short=True)
     if second["agrees"]:
-        return "yes", f"{engine}, asked independently, confirms: nothing below {usd(bound)}."
+        return "yes", f"{engine}, asked independently, confirms: nothing below {below}."
     return "open", (
-        f"{engine}, asked independently, got as far as: nothing below {usd(bound)}. "
+        f"{engine}, asked independently, got as far as: nothing below {below}. "
         "It neither confirms nor contradicts."
     )
 
 
-def _check(plan: Mapping[str, Any]) -> tuple[str, str] | None:
+def _check(plan: Mapping[str, Any]) -> Step | None:
     check = plan["certificate"]["check"]
     if not check or not check["rows_checked"]:
         return None
@@ -76,7 +124,7 @@ def _check(plan: Mapping[str, Any]) -> tuple[str, str] | None:
     return "no", f"A checker recomputed {rows}, and some do not hold: {failed}."
 
 
-def _search(plan: Mapping[str, Any]) -> tuple[str, str]:
+def _search(plan: Mapping[str, Any]) -> Step:
     s = plan["search"]
     seconds = sum(s["seconds"].values())
     return "open", (

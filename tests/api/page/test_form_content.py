@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -31,9 +32,13 @@ FULL = {
 }
 
 
-@pytest.mark.parametrize("content", [START, FULL])
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("content", [START, FULL, *EXAMPLES], ids=str)
 def test_a_workload_shortened_is_the_same_workload(content):
-    whole = Workload.parse(content).to_dict()
+    given_ = Workload.load(content) if isinstance(content, Path) else Workload.parse(content)
+    whole = given_.to_dict()
     assert Workload.parse(shortened(whole)).to_dict() == whole
     assert "schema" not in shortened(whole)
 

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import copy
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from api.page.show.headline import headline
 from api.page.show.plan import plan_details
 from api.page.show.topology import topology
+from data.catalog import Catalog
+from solver.planner import plan
+from solver.workload import Workload
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+MOST_LOAD = {
+    "model": "llama-3.1-8b-instruct",
+    "classes": [{"name": "chat", "rate_rps": 4, "isl": 512, "osl": 64}],
+    "objective": {"maximize": "load"},
+    "hardware": {"accelerators": ["h100_sxm"], "max_cost_per_hour_usd": 10},
+    "serving": {"disaggregation": "off"},
+}
 
 KINDS = (
     *("aggregated", "prefill and decode", "not explained", "budget", "target", "memory", "formats"),
@@ -57,6 +71,29 @@ def test_every_kind_of_plan(plan_documents, kind):
         for purchase in plan["purchases"]:
             assert purchase["offer_id"] in below
     assert ("Why nothing cheaper exists" in below) == (plan["status"] == "optimal")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "least-carbon-70b",
+            ["no fleet emits less", "kg CO2e/h", "Among the fleets that are equal"],
+        ),
+        (MOST_LOAD, ["no fleet within the limits serves more", "none carries"]),
+        ("batch-summaries-8b", ["no fleet drains it for less", "requests drained"]),
+        ("day-and-commitments", ["no commitments and fleets serve", "in an average hour"]),
+    ],
+)
+def test_what_is_proven_is_what_was_asked_for(name, told):
+    """A plan for the least carbon is not called the cheapest."""
+    example = EXAMPLES / f"{name}.yaml"
+    workload = Workload.parse(name) if isinstance(name, dict) else Workload.load(example)
+    document = plan(workload, Catalog.load(), explain="none").to_dict()
+    words = Reader(headline(document) + plan_details(document)).text
+    assert all(part in words for part in told)
+    assert "cheaper fleet" not in words
+    assert "Why nothing cheaper exists" not in words
 
 
 def test_prefill_hands_its_kv_caches_to_decode(plan_documents):
