@@ -55,17 +55,17 @@ def show_schedule(out: Lines, plan: Plan) -> None:
     out.title("What runs when")
     rows = _lines(s["periods"], s["cycle_hours"])
     out.table(
-        ("when", "load", "cost/h", "idle/h", "nodes in use"),
+        ("when", "load", "cost/h", "idle/h"),
         [
             (
                 when,
                 f"{num(low)}–{num(high)} ×" if low != high else f"{num(low)} ×",
                 usd(period["cost_per_hour_usd"]),
                 usd(period["idle_usd_per_hour"]),
-                _nodes(period["nodes"]),
             )
             for when, low, high, period in rows[:PERIODS_SHOWN]
         ],
+        under=[_nodes(period["nodes"]) for *_, period in rows[:PERIODS_SHOWN]],
     )
     if len(rows) > PERIODS_SHOWN:
         out.text(f"and {len(rows) - PERIODS_SHOWN} more (--json lists every period)")

@@ -43,6 +43,17 @@ DAY = "minfleet plan examples/day-and-commitments.yaml \\\n    --offers examples
 BATCH = "minfleet plan examples/batch-summaries-8b.yaml"
 QUOTES = "--offers examples/compare/quotes.csv"
 
+STORY_QUOTES = "--offers examples/stories/quotes.csv"
+
+STORIES = {
+    "compare": "minfleet compare examples/stories/support-70b.yaml examples/stories/quotes.csv",
+    "day": f"minfleet plan examples/stories/support-70b-day.yaml {STORY_QUOTES}",
+    "budget": f"minfleet plan examples/stories/support-70b-budget.yaml {STORY_QUOTES}",
+    "load": f"minfleet plan examples/stories/support-70b.yaml --budget 90 {STORY_QUOTES} \\\n"
+    "    --explain none",
+}
+"""Part of stories.md → the command whose output it shows."""
+
 FRONTIERS = {
     "tpot": "minfleet frontier examples/chat-70b.yaml --of tpot_ms --plot docs/frontier-tpot.svg",
     "power": "minfleet frontier examples/power-capped-8b.yaml --of power_kw",
@@ -131,6 +142,7 @@ def write() -> None:
     parts = {"aims": aims(), "budget": console(BUDGET), "batch": console(BATCH)}
     rewrite(HERE / "objectives.md", parts)
     rewrite(HERE / "demand.md", {"day": console(DAY)})
+    rewrite(HERE / "stories.md", {name: console(c) for name, c in STORIES.items()})
     rewrite(HERE / "frontiers.md", {name: console(c) for name, c in FRONTIERS.items()})
 
 

@@ -22,6 +22,9 @@ from solver.horizon.prices import priced
 from solver.instance import Instance
 from solver.screening import fractional_prices, nearly_cheapest, within_reach
 
+NEARLY = 0.99
+"""Part of the gap that the search may use up; the rest is for rounding in sums over periods."""
+
 ROUNDING = 1e-12
 """Gap that is none: sums over periods are rounded."""
 
@@ -254,7 +257,7 @@ def cheapest_over_time(
         np.zeros(len(times)),
         _worth_in(first, instance, times),
         [[] for _ in times],
-        gap,
+        gap * NEARLY,
     )
     used = {o for o, _ in first.commitments}
     if not search.ask_each(left):
