@@ -159,7 +159,9 @@ def _plan(
         **totals_of(schedule, top, problem),
     )
     solved.result = replace(solved.result, objective=cost)
+    begin = time.perf_counter()
     certificate = certificate_of(problem, solved, gap, bare.to_dict())
+    seconds = {"certificate": time.perf_counter() - begin, "explain": 0.0}
     late = sorted(
         {
             str(c["name"])
@@ -177,7 +179,7 @@ def _plan(
         bare,
         status="optimal" if done else "feasible",
         certificate=certificate,
-        search=search_figures(problem, solved, {}),
+        search=search_figures(problem, solved, seconds),
         assumptions={
             **assumptions_of(problem, top.fleet),
             "commitments": (

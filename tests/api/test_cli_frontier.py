@@ -116,8 +116,8 @@ def test_people_get_a_table(invoke, chat, offers, monkeypatch):
     assert result.exit_code == 0
     assert result.stderr == ""
     lines = result.stdout.splitlines()
-    assert lines[0].endswith("least cost by TPOT target")
-    assert lines[1].startswith("Proven at each of")
+    assert "least cost by TPOT target" in " ".join(lines[:2])
+    assert any(line.startswith("Proven at each of") for line in lines[:3])
     head = next(line for line in lines if "cost/h" in line)
     assert " ".join(head.split()) == "TPOT ≤ cost/h vs now GPUs kW TTFT TPOT fleet"
     marked = [line for line in lines if line.startswith("▸")]

@@ -263,6 +263,7 @@ KINDS = (
     "least carbon",
     "most load",
     "batch",
+    "day",
     "simulated",
 )
 

@@ -32,8 +32,8 @@ WHOLE = (
     "infeasibility.conflicts[].value",
     "infeasibility.relaxations[].from",
     "infeasibility.relaxations[].to",
-    "schedule.periods[].pools",
-    "schedule.periods[].classes",
+    "schedule.periods[].pools[]",
+    "schedule.periods[].classes[]",
 )
 """Values that are documented elsewhere, or are whatever a field of the workload is."""
 

@@ -17,9 +17,9 @@ PATIENCE_MS = 30_000
 """How long a view may take; noisy machines are slow."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """The chromium of this machine."""
+    """The chromium of this machine; its driver runs a loop of events that others must not meet."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         if os.environ.get("MINFLEET_REQUIRE_OPTIONAL_TESTS"):

@@ -31,7 +31,7 @@ def report(tmp_path_factory):
     store.migrate()
     _, key = store.keys.create("fuzz", "admin", 1_000_000)
     store.close()
-    settings = {"require_keys": True, "job_time_limit_s": 5, "max_simulated_requests": 5000}
+    settings = {"require_keys": True, "job_time_limit_s": 1, "max_simulated_requests": 5000}
     with serving(url, folder, **settings) as server:
         with server.client(Authorization=f"Bearer {key}") as client:
             imported = client.post("/v1/catalog/offers?mode=replace", json=QUOTES)
