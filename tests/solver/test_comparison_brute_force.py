@@ -115,7 +115,7 @@ def less(one: float | None, other: float | None) -> bool:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(cases())
 def test_every_figure_agrees_with_enumeration(case):
