@@ -15,11 +15,11 @@ from api.store.store import Store
 
 CASES = 2000
 
-EXAMPLES_EACH = 40
+EXAMPLES_EACH = 12
 """Of each operation and phase; `CASES` in all come of it."""
 
-SLOW = "^/v1/(comparisons|frontiers)$"
-"""What solves many programs for one request: a few seconds each, so that fewer are sent."""
+SLOW = "^/v1/(comparisons|frontiers|simulations)$"
+"""What takes seconds a request, so that fewer are sent."""
 
 SLOW_EACH = 15
 
