@@ -207,12 +207,9 @@ class Intake:
                 near = nearest(str(name), known)
                 meant = f"did you mean {near}?" if near else f"known keys: {', '.join(known)}."
                 raise InputError(f"unknown key {name!r}; {meant}")
-        # A null is as good as nothing only where the default is one, too.
-        return {
-            name: value
-            for name, value in found.items()
-            if value is not None or known[name].default is not None
-        }
+        # A null is as good as nothing, but for what has another default.
+        nullable = {n for n, f in known.items() if f.is_required() or f.default is None}
+        return {n: v for n, v in found.items() if v is not None or n not in nullable}
 
     def snapshot_id(self, envelope: Mapping[str, Any]) -> str:
         """Return the id of the snapshot that a request plans over, which is stored.

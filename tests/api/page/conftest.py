@@ -13,7 +13,7 @@ from live_server import LiveServer, serving, sqlite_url
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 """How long a view may take; noisy machines are slow."""
 
 
