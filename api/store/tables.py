@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     types,
 )
 
@@ -213,3 +214,102 @@ instances = Table(
     Column("beat", BigInteger, nullable=False),
 )
 """Servers on this store; one whose beat stands still is dead, and its jobs are taken over."""
+
+refreshes = Table(
+    "refreshes",
+    metadata,
+    _numbered(),
+    Column("id", String(40), nullable=False, unique=True),
+    Column("feed", String(40), nullable=False),
+    Column("place", Text, nullable=False),
+    Column("state", String(20), nullable=False, index=True),
+    Column("base_id", String(32), ForeignKey("catalogs.id")),
+    Column("catalog_id", String(32), ForeignKey("catalogs.id")),
+    Column("report", Text, nullable=False),
+    Column("key_id", String(32)),
+    _created(),
+    Column("decided_at", UtcTime),
+    Column("decided_by", String(32)),
+)
+"""Every attempt to refresh prices: what became of it, and the snapshot it was compared with."""
+
+registered = Table(
+    "registered",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("workload", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("schedule", Text, nullable=False),
+    Column("fleet", Text),
+    Column("plan_id", String(40)),
+    Column("memory", Text, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("due_at", UtcTime, index=True),
+    Column("key_id", String(32)),
+    _created(),
+    Column("updated_at", UtcTime, nullable=False),
+)
+"""Workloads that are planned again and again. `fleet` is what runs, `memory` what the next
+decision must know of those before it, `revision` counts the changes of either."""
+
+decisions = Table(
+    "decisions",
+    metadata,
+    _numbered(),
+    Column("id", String(40), nullable=False, unique=True),
+    Column("workload", String(100), nullable=False, index=True),
+    Column("revision", Integer, nullable=False),
+    Column("job_id", String(40), unique=True),
+    Column("trigger", String(20), nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("catalog_id", String(32), ForeignKey("catalogs.id")),
+    Column("accepted_at", UtcTime),
+    Column("accepted_by", String(32)),
+    _created(),
+    Column("document", Text, nullable=False),
+)
+"""What was decided for a registered workload, for ever; a job decides once."""
+
+events = Table(
+    "events",
+    metadata,
+    _numbered(),
+    Column("id", String(40), nullable=False, unique=True),
+    Column("kind", String(40), nullable=False, index=True),
+    Column("subject", String(200), nullable=False),
+    _created(),
+    Column("document", Text, nullable=False),
+)
+"""What happened that someone may want to be told of; written with the change itself."""
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("secret", Text),
+    Column("events", Text, nullable=False),
+    Column("key_id", String(32)),
+    _created(),
+    Column("removed_at", UtcTime),
+)
+"""Who is told of which kinds of events; `events` is a JSON list, empty for all."""
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _numbered(),
+    Column("event_number", Number, ForeignKey("events.number"), nullable=False),
+    Column("subscription_id", String(40), ForeignKey("subscriptions.id"), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("owner", String(40), index=True),
+    Column("error", Text),
+    Column("delivered_at", UtcTime),
+    UniqueConstraint("event_number", "subscription_id"),
+    Index("ix_deliveries_state_due_at", "state", "due_at"),
+)
+"""The outbox: one row for each event and each who is to be told of it."""
