@@ -8,7 +8,7 @@ from typing import Any
 
 from api.feeds.examine import Examined, examine, examine_reading
 from api.store.catalogs import InForce, MovedOnError
-from api.store.refreshes import NotHeldError, Refresh
+from api.store.refreshes import NoRefreshError, NotHeldError, Refresh
 from api.store.store import Store
 from data.catalog import Catalog
 from data.errors import StoreError
@@ -90,7 +90,7 @@ def approve(store: Store, refresh_id: str, by: str) -> Refresh:
 
     Raises
     ------
-    LookupError
+    NoRefreshError
         If there is no such refresh.
     NotHeldError
         If it is not held.
@@ -143,7 +143,7 @@ def providers_of(good: Refresh | None) -> tuple[str, ...]:
 def _held(store: Store, refresh_id: str) -> Refresh:
     found = store.refreshes.get(refresh_id)
     if found is None:
-        raise LookupError(refresh_id)
+        raise NoRefreshError(refresh_id)
     if found.state != "held":
         raise NotHeldError(found.state)
     return found

@@ -84,6 +84,10 @@ class Refresh:
     decided_by: str | None
 
 
+class NoRefreshError(LookupError):
+    """There is no refresh of that id."""
+
+
 class NotHeldError(Exception):
     """A refresh that was decided on waits for nobody."""
 
@@ -377,7 +381,7 @@ def _find(connection: Connection, refresh_id: str) -> Refresh | None:
 def _found(connection: Connection, refresh_id: str) -> Refresh:
     found = _find(connection, refresh_id)
     if found is None:
-        raise LookupError(refresh_id)
+        raise NoRefreshError(refresh_id)
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from data.currencies import plain
 from data.feeds.gathering import machine_of
 from data.feeds.reading import Reading
 from data.offers import Offer
@@ -190,8 +191,8 @@ def _moved_far(beyond: list[Move], limit: float) -> list[str]:
     by = first.note or f"{first.change_pct:+,.4g} %"
     count = "1 price moves" if len(beyond) == 1 else f"{len(beyond)} prices move"
     return [
-        f"{count} more than {limit:g} %, {first.offer_id} from ${first.old_usd:f} to "
-        f"${first.new_usd:f} ({by})."
+        f"{count} more than {limit:g} %, {first.offer_id} from ${plain(first.old_usd)} to "
+        f"${plain(first.new_usd)} ({by})."
     ]
 
 
