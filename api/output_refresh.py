@@ -20,7 +20,7 @@ def show_refresh(document: dict[str, Any], *, dry_run: bool) -> None:
     sections: list[Section] = []
     if "counts" in report:
         missing = [f"{name} {why}." for name, why in report["missing"].items()]
-        notes[:0] = [_counted(report["counts"]), *missing]
+        notes[:0] = [_counted(report["counts"]), *missing, *_older(report["counts"])]
         sections = [_providers(report), *_moves(report), *_removed(report), *_skipped(report)]
     show(
         False, "catalog-refresh", {}, sections, notes, text_columns=("Seen on", "Source"), wide=True
@@ -114,6 +114,12 @@ def _counted(counts: dict[str, int]) -> str:
         f"in force: {counts['added']:,} added, {counts['removed']:,} removed, "
         f"{counts['moved']:,} at another price, {counts['kept']:,} as they were."
     )
+
+
+def _older(counts: dict[str, int]) -> list[str]:
+    if not counts["older"]:
+        return []
+    return [f"{counts['older']:,} of them were seen before the prices in force: an old list?"]
 
 
 def _providers(report: dict[str, Any]) -> Section:

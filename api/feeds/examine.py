@@ -110,6 +110,7 @@ def _report(reading: Reading, change: Change, limits: Limits, partial: bool) -> 
             "removed": len(change.removed),
             "moved": len(change.moved),
             "kept": change.kept,
+            "older": change.older,
         },
         "limits": dict(vars(limits)),
         "partial": partial,

@@ -76,6 +76,8 @@ class RefreshCounts(Document):
     """Offers at another price."""
     kept: Count
     """Offers that stay as they were, but for the day they were seen."""
+    older: Count
+    """Offers that the feed saw before the day of those in force: is it an old list?"""
 
 
 class RefreshLimits(Document):

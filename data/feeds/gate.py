@@ -71,6 +71,8 @@ class Change:
         Prices that change, those that move most first.
     kept
         Offers in the feed that stay as they are, but for the day they were seen.
+    older
+        Offers of the feed that were seen before those in force: a list that was read before.
     compared
         Offers before, of the providers and kinds of pricing that the feed tells of.
     gone
@@ -86,6 +88,7 @@ class Change:
     removed: tuple[str, ...]
     moved: tuple[Move, ...]
     kept: int
+    older: int
     compared: int
     gone: Mapping[str, int]
     held: tuple[str, ...]
@@ -139,6 +142,7 @@ def compare(
         removed=removed,
         moved=tuple(moved),
         kept=len(covered) - len(removed) - len(moved),
+        older=sum(n in known and known[n].observed_at > o.observed_at for n, o in given.items()),
         compared=len(covered),
         gone=gone,
         held=tuple(held),

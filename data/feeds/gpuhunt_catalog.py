@@ -200,7 +200,7 @@ def _add(
             gathered.skip(place, machine, "names no accelerator")
             return
         own = (b for p, m, b in _BOARDS if p == provider and re.fullmatch(m, machine))
-        board = next(own, "") or board_of(machine, listed)
+        board = next(own, "") or board_of(machine)
         readings = (memory,) if memory else ()
         name, _, problem = boards.identify(listed, board, readings, certain=True)
     if problem:

@@ -198,10 +198,10 @@ def _check_prices(found: Reading, max_impossible_pct: float) -> None:
         )
         _refuse([head, *(f"{s.place}, {s.what}: {s.reason}" for s in impossible)])
     if not found.offers:
-        why = f" (first: {found.skipped[0].place}: {found.skipped[0].reason})"
+        first = [f" ({s.place}: {s.reason})" for s in found.skipped[:1]]
         raise CatalogError(
-            f"{found.place}: none of {found.rows} rows gave an offer"
-            f"{why if found.skipped else ''}; is it the right list?"
+            f"{found.place}: none of {found.rows} rows gave an offer{''.join(first)}; is it the "
+            "right list?"
         )
 
 
