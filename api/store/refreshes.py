@@ -220,6 +220,7 @@ class Refreshes:
             last = last_in_force(connection)
             if last is None or last.number != base.number:
                 raise MovedOnError(refresh_id)
+            keep(connection, catalog)
             _change(
                 connection,
                 refresh_id,
