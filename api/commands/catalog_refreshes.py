@@ -75,7 +75,9 @@ def _listed(kept: Kept, name: str | None, state: str | None, limit: int) -> list
 
     if kept.server is not None:
         with kept.client() as client:
-            found = client.refreshes(name=name, state=state, limit=limit).refreshes
+            query = {"name": name, "state": state, "limit": limit}
+            asked = {k: v for k, v in query.items() if v is not None}
+            found = client.refreshes(**asked).refreshes
         return [f.to_dict() for f in found]
     with kept.opened(alone=False) as store:
         stored = store.refreshes.list(limit, name=name, state=state)
