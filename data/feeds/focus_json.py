@@ -80,6 +80,7 @@ def read_focus(
         rows=reader.rows,
         without_accelerator=reader.bare,
         rows_by_provider=reader.by_provider,
+        prices_only=True,
     )
 
 

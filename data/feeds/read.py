@@ -157,6 +157,7 @@ def _skypilot(wanted: Wanted, known: Mapping[str, Accelerator], day: dt.date) ->
         without_accelerator=bare,
         rows_by_provider=rows,
         pricing=("on_demand", "spot"),
+        prices_only=True,
     )
 
 

@@ -99,6 +99,8 @@ class Reading:
         Providers that the feed should have and that could not be read, with the reason.
     pricing
         Kinds of pricing that the feed tells of: it says nothing of offers of another kind.
+    prices_only
+        Whether it tells nothing of networks, stock and smallest purchases; see `data.feeds.facts`.
     """
 
     feed: str
@@ -110,6 +112,7 @@ class Reading:
     rows_by_provider: Mapping[str, int] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     pricing: tuple[str, ...] = PRICING
+    prices_only: bool = False
 
     @property
     def providers(self) -> tuple[str, ...]:
