@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from typing import Any
 
-from api.feeds.examine import Examined, examine, examine_reading
+from api.feeds.examine import Examined, LastTime, examine, examine_reading
 from api.store.catalogs import InForce, MovedOnError
 from api.store.refreshes import NoRefreshError, NotHeldError, Refresh
 from api.store.store import Store
@@ -54,18 +53,18 @@ def refresh(
     """
     day = today or dt.date.today()
     name = name or default_name(wanted)
-    good = store.refreshes.last_good(wanted.feed, name)
-    had = providers_of(good)
+    last = LastTime.of(store.refreshes.last_good(wanted.feed, name))
     reading: Reading | None = None
     for _ in range(TRIES):
         base = store.catalogs.in_force()
         catalog = store.catalogs.load(base.catalog_id)
-        compared: dict[str, Any] = {"limits": limits, "had": had, "partial": partial}
         if reading is None:
-            found = examine(wanted, catalog, day, **compared)
+            found = examine(wanted, catalog, day, limits=limits, last=last, partial=partial)
             reading = found.reading
         else:
-            found = examine_reading(reading, catalog, **compared)
+            found = examine_reading(
+                reading, catalog, limits=limits, had=last.providers, partial=partial
+            )
         try:
             return store.refreshes.record(
                 wanted.feed,
@@ -135,11 +134,6 @@ def default_name(wanted: Wanted) -> str:
     return f"{wanted.feed}/{providers}"[:100] if providers else wanted.feed
 
 
-def providers_of(good: Refresh | None) -> tuple[str, ...]:
-    """Return the providers that a refresh had."""
-    return () if good is None else tuple(p["provider"] for p in good.report["providers"])
-
-
 def _held(store: Store, refresh_id: str) -> Refresh:
     found = store.refreshes.get(refresh_id)
     if found is None:
@@ -176,7 +170,7 @@ def _compared_again(store: Store, held: Refresh, candidate: Catalog, base: InFor
         had=report["gone"],
         partial=report["partial"],
     )
-    read = ("providers", "missing", "skipped", "skipped_by_reason")
+    read = ("providers", "line_end", "missing", "skipped", "skipped_by_reason")
     counts = {**found.report["counts"]}
     for count in ("rows", "offers", "without_accelerator", "skipped"):
         counts[count] = report["counts"][count]

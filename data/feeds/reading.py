@@ -99,6 +99,8 @@ class Reading:
         Providers that the feed should have and that could not be read, with the reason.
     pricing
         Kinds of pricing that the feed tells of: it says nothing of offers of another kind.
+    line_end
+        Whether every list ended with a line end; one that is cut short mostly does not.
     prices_only
         Whether it tells nothing of networks, stock and smallest purchases; see `data.feeds.facts`.
     """
@@ -113,6 +115,7 @@ class Reading:
     missing: Mapping[str, str] = field(default_factory=dict)
     pricing: tuple[str, ...] = PRICING
     prices_only: bool = False
+    line_end: bool = True
 
     @property
     def providers(self) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.feeds.examine import examine
+from api.feeds.examine import LastTime, examine
 from api.feeds.prices import price_history
-from api.feeds.refresh import approve, default_name, providers_of, refresh, reject
+from api.feeds.refresh import approve, default_name, refresh, reject
 from api.feeds.shown import dry_run_document, refresh_document
 from api.schemas.refreshes import PriceHistory, RefreshDocument, RefreshList, RefreshRequest
 from api.service.access import Admin, Reader
@@ -76,7 +76,7 @@ async def post_refresh(
                 store.catalogs.load(base_id),
                 dt.date.today(),
                 limits=limits,
-                had=providers_of(store.refreshes.last_good(wanted.feed, name)),
+                last=LastTime.of(store.refreshes.last_good(wanted.feed, name)),
                 partial=given.partial,
             )
             if found.state == "refused":
