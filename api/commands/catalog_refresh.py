@@ -196,7 +196,7 @@ def _on_server(
     if dry_run and out is not None:
         raise InputError("--out with --dry-run works without --server alone.")
     files = [
-        {"place": x.place, "content": x.text(), "provider": x.provider} for x in wanted.listings
+        {"place": x.place, "content": x.raw(), "provider": x.provider} for x in wanted.listings
     ]
     with kept.client() as client:
         try:

@@ -103,7 +103,9 @@ def _one(kept: Kept, verb: str, refresh_id: str, by: str | None) -> dict[str, An
         try:
             if verb != "show":
                 decide = approve if verb == "approve" else reject
-                return refresh_document(decide(store, refresh_id, (by or _user())[:200]))
+                return refresh_document(
+                    decide(store, refresh_id, " ".join((by or _user()).split())[:200])
+                )
             found = store.refreshes.get(refresh_id)
             if found is None:
                 raise NoRefreshError(refresh_id)

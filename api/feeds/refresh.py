@@ -10,10 +10,12 @@ from api.store.catalogs import InForce, MovedOnError
 from api.store.refreshes import NoRefreshError, NotHeldError, Refresh
 from api.store.store import Store
 from data.catalog import Catalog
-from data.errors import StoreError
+from data.errors import InputError, StoreError
 from data.feeds.gate import DEFAULT_LIMITS, Limits
 from data.feeds.read import Wanted
 from data.feeds.reading import Reading
+
+LONGEST_NAME = 100
 
 TRIES = 10
 """How often a refresh is compared again because something else came in force meanwhile."""
@@ -51,8 +53,9 @@ def refresh(
     StoreError
         If the store cannot be used, or other changes came in force before it, again and again.
     """
+    wanted.check()
     day = today or dt.date.today()
-    name = name or default_name(wanted)
+    name = checked_name(name) or default_name(wanted)
     last = LastTime.of(store.refreshes.last_good(wanted.feed, name))
     reading: Reading | None = None
     for _ in range(TRIES):
@@ -125,13 +128,26 @@ def reject(store: Store, refresh_id: str, by: str) -> Refresh:
     return store.refreshes.reject(refresh_id, by)
 
 
+def checked_name(name: str) -> str:
+    """Return a name of a feed.
+
+    Raises
+    ------
+    InputError
+        If it is too long, or holds what cannot be printed.
+    """
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise InputError(f"name: must be at most {LONGEST_NAME} printable characters.")
+    return name
+
+
 def default_name(wanted: Wanted) -> str:
     """Return the name of a feed that was given none: its kind, with the clouds of SkyPilot lists.
 
     A feed that loses a provider is held, so that lists of other providers need other names.
     """
     providers = "+".join(dict.fromkeys(x.provider for x in wanted.listings if x.provider))
-    return f"{wanted.feed}/{providers}"[:100] if providers else wanted.feed
+    return f"{wanted.feed}/{providers}"[:LONGEST_NAME] if providers else wanted.feed
 
 
 def _held(store: Store, refresh_id: str) -> Refresh:

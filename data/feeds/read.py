@@ -82,6 +82,10 @@ class Wanted:
             )
         if self.feed != "skypilot-csv" and any(named):
             raise CatalogError(f"provider belongs to skypilot-csv; rows of {self.feed} name it.")
+        if self.source and self.feed != "skypilot-csv":
+            raise CatalogError(f"source belongs to skypilot-csv; {self.feed} names it.")
+        if self.observed_at and self.feed not in ("skypilot-csv", "gpuhunt"):
+            raise CatalogError(f"observed_at belongs to lists without a day; {self.feed} has it.")
 
 
 def read_feed(

@@ -33,6 +33,13 @@ class Listing:
     path: Path | None = None
     provider: str = ""
 
+    def raw(self) -> str:
+        """Return what is there, whatever it is; raises as `text` where it cannot be read."""
+        if self.content is not None:
+            return self.content.removeprefix("\ufeff")
+        assert self.path is not None
+        return read_text(self.path, "price list")
+
     def text(self) -> str:
         """Return the list.
 
@@ -41,11 +48,7 @@ class Listing:
         InputError
             If the file cannot be read, or what is in it is a web page.
         """
-        if self.content is not None:
-            found = self.content.removeprefix("\ufeff")
-        else:
-            assert self.path is not None
-            found = read_text(self.path, "price list")
+        found = self.raw()
         begin = found.lstrip()[:64].lower()
         if begin.startswith("<"):
             kind = "a web page (HTML)" if "html" in begin else "XML"

@@ -16,7 +16,7 @@ from api.store.refreshes import NoRefreshError, NotHeldError, Refresh
 from api.store.store import Store
 from api.store.tables import events
 from data.catalog import Catalog
-from data.errors import CatalogError, StoreError
+from data.errors import CatalogError, InputError, StoreError
 from data.feeds.gate import Limits
 from data.feeds.read import Wanted
 from data.feeds.reading import Listing
@@ -258,6 +258,8 @@ def test_another_import_meanwhile_is_kept(store, monkeypatch):
 def test_what_is_asked_wrongly_is_not_recorded(store):
     with pytest.raises(CatalogError):
         put(store, Wanted("csv"))
+    with pytest.raises(InputError, match="at most 100 printable characters"):
+        put(store, listing(FIVE), name="x" * 101)
     assert store.refreshes.list(10) == []
 
 
