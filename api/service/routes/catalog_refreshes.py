@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.feeds.examine import LastTime, examine
 from api.feeds.prices import price_history
@@ -37,8 +37,6 @@ REFUSALS = (
 
 ANYONE = "anyone"
 """Who decided where no API key is asked for."""
-
-RefreshId = Annotated[str, Path(max_length=64)]
 
 
 @router.post(
@@ -106,7 +104,8 @@ async def list_refreshes(
     request: Request,
     key: Reader,
     name: Annotated[
-        str | None, Query(max_length=100, description="Only those of this name.")
+        str | None,
+        Query(max_length=100, pattern=r"^[^\x00-\x1f]*$", description="Only those of this name."),
     ] = None,
     state: Annotated[
         Literal["accepted", "unchanged", "held", "refused", "rejected"] | None,
@@ -136,7 +135,7 @@ async def list_refreshes(
     summary="Read a refresh",
     responses={200: document(RefreshDocument, "The refresh."), **problems("not-found")},
 )
-async def get_refresh(request: Request, key: Reader, refresh_id: RefreshId) -> Response:
+async def get_refresh(request: Request, key: Reader, refresh_id: str) -> Response:
     """Return one attempt to refresh prices, with the rows that changed."""
     found = await to_thread.run_sync(service_of(request).store.refreshes.get, refresh_id)
     if found is None:
@@ -149,7 +148,7 @@ async def get_refresh(request: Request, key: Reader, refresh_id: RefreshId) -> R
     summary="Approve a held refresh",
     responses={200: document(RefreshDocument, "The refresh."), **problems("not-found", "conflict")},
 )
-async def approve_refresh(request: Request, key: Admin, refresh_id: RefreshId) -> Response:
+async def approve_refresh(request: Request, key: Admin, refresh_id: str) -> Response:
     """Bring a held refresh in force.
 
     Where other prices came in force meanwhile it is compared again, and stays `held` if that shows
@@ -163,7 +162,7 @@ async def approve_refresh(request: Request, key: Admin, refresh_id: RefreshId) -
     summary="Reject a held refresh",
     responses={200: document(RefreshDocument, "The refresh."), **problems("not-found", "conflict")},
 )
-async def reject_refresh(request: Request, key: Admin, refresh_id: RefreshId) -> Response:
+async def reject_refresh(request: Request, key: Admin, refresh_id: str) -> Response:
     """Decide that a held refresh does not come in force."""
     return await _decided(request, key, refresh_id, reject)
 
