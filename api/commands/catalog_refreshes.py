@@ -88,7 +88,7 @@ def _one(kept: Kept, verb: str, refresh_id: str, by: str | None) -> dict[str, An
     """Show a refresh, or decide on it."""
     from api.feeds.refresh import approve, reject
     from api.feeds.shown import refresh_document
-    from api.store.refreshes import NoRefreshError, NotHeldError
+    from api.store.refresh_records import NoRefreshError, NotHeldError
     from data.errors import InputError, UnknownNameError
 
     if kept.server is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.store.catalogs import as_stored
-from api.store.refreshes import Refresh, State
+from api.store.refresh_records import Refresh, State
 from data.catalog import Catalog
 from data.errors import CatalogError, InputError, RowsError
 from data.feeds.gate import Change, Limits, Move, compare

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from api.feeds.examine import Examined, LastTime, examine, examine_reading
 from api.store.catalogs import InForce, MovedOnError
-from api.store.refreshes import NoRefreshError, NotHeldError, Refresh
+from api.store.refresh_records import NoRefreshError, NotHeldError, Refresh
 from api.store.store import Store
 from data.catalog import Catalog
 from data.errors import InputError, StoreError
@@ -96,6 +96,8 @@ def approve(store: Store, refresh_id: str, by: str) -> Refresh:
         If there is no such refresh.
     NotHeldError
         If it is not held.
+    InputError
+        If its offers cannot stand in the catalogue any more, since an accelerator changed.
     StoreError
         See `refresh`.
     """
@@ -186,6 +188,8 @@ def _compared_again(store: Store, held: Refresh, candidate: Catalog, base: InFor
         had=report["gone"],
         partial=report["partial"],
     )
+    if found.catalog is None:
+        raise InputError(f"{held.id} fits the catalogue no more: {found.report['reasons'][0]}")
     read = ("providers", "line_end", "missing", "skipped", "skipped_by_reason")
     counts = {**found.report["counts"]}
     for count in ("rows", "offers", "without_accelerator", "skipped"):

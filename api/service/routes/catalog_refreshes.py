@@ -23,7 +23,7 @@ from api.service.problems import MOST_FAULTS, ProblemError
 from api.service.routes.common import body, body_of, document, json_response, problems, service_of
 from api.service.service import Service
 from api.store.keys import Key
-from api.store.refreshes import NoRefreshError, NotHeldError, Refresh
+from api.store.refresh_records import NoRefreshError, NotHeldError, Refresh
 from data.errors import InputError
 from data.feeds.gate import Limits
 from data.feeds.read import Wanted
@@ -146,7 +146,10 @@ async def get_refresh(request: Request, key: Reader, refresh_id: str) -> Respons
 @router.post(
     "/refreshes/{refresh_id}/approval",
     summary="Approve a held refresh",
-    responses={200: document(RefreshDocument, "The refresh."), **problems("not-found", "conflict")},
+    responses={
+        200: document(RefreshDocument, "The refresh."),
+        **problems("not-found", "conflict", "invalid"),
+    },
 )
 async def approve_refresh(request: Request, key: Admin, refresh_id: str) -> Response:
     """Bring a held refresh in force.
@@ -160,7 +163,10 @@ async def approve_refresh(request: Request, key: Admin, refresh_id: str) -> Resp
 @router.post(
     "/refreshes/{refresh_id}/rejection",
     summary="Reject a held refresh",
-    responses={200: document(RefreshDocument, "The refresh."), **problems("not-found", "conflict")},
+    responses={
+        200: document(RefreshDocument, "The refresh."),
+        **problems("not-found", "conflict", "invalid"),
+    },
 )
 async def reject_refresh(request: Request, key: Admin, refresh_id: str) -> Response:
     """Decide that a held refresh does not come in force."""

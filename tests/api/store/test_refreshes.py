@@ -12,7 +12,7 @@ from api.feeds import refresh as module
 from api.feeds.prices import price_history
 from api.feeds.refresh import approve, refresh, reject
 from api.store.catalogs import as_stored
-from api.store.refreshes import NoRefreshError, NotHeldError, Refresh
+from api.store.refresh_records import NoRefreshError, NotHeldError, Refresh
 from api.store.store import Store
 from api.store.tables import events
 from data.catalog import Catalog
