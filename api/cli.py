@@ -34,7 +34,7 @@ VERBS = {
         "Simulate a stored plan request by request.",
     ),
     "verify": ("api.commands.verify", "verify", "Check a stored plan apart from the solver."),
-    "catalog": ("api.commands.catalog", "catalog", "List, show, check and import the catalogue."),
+    "catalog": ("api.commands.catalog", "catalog", "List, check, import, refresh the catalogue."),
     "serve": ("api.commands.serve", "serve", "Serve plans over HTTP, for a team."),
     "keys": ("api.commands.keys", "keys", "Create, list and revoke API keys of the service."),
     "stack": ("api.commands.stack", "stack", "Fleet arithmetic on the back of an envelope."),

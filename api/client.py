@@ -25,6 +25,7 @@ from tenacity import (
     wait_exponential,
 )
 
+from api.client_prices import PriceCalls
 from api.schemas.base import Document
 from api.schemas.catalog import (
     AcceleratorList,
@@ -59,7 +60,7 @@ UNREACHABLE_S = 3.0
 BUSY = (429, 503)
 
 
-class Client:
+class Client(PriceCalls):
     """A connection to a server.
 
     Parameters

@@ -16,6 +16,7 @@ from api.service.routes import (
     catalog,
     catalog_history,
     catalog_imports,
+    catalog_refreshes,
     comparisons,
     estimates,
     frontiers,
@@ -36,6 +37,7 @@ ROUTERS = (
     jobs,
     catalog_history,
     catalog_imports,
+    catalog_refreshes,
     catalog,
     operations,
 )

@@ -25,6 +25,10 @@ RETRY_S = 3.0
 """How long a broken connection is tried again before the request fails."""
 
 
+class HeldElsewhereError(InputError):
+    """Another process holds an SQLite file for itself alone."""
+
+
 class Database:
     """A store that is reached by URL.
 
@@ -109,8 +113,10 @@ class Database:
 
         Raises
         ------
-        InputError
+        HeldElsewhereError
             If another server holds it.
+        InputError
+            If it cannot be written.
         """
         path = self.engine.url.database
         if not self.is_sqlite:
@@ -126,7 +132,7 @@ class Database:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(handle)
-            raise InputError(
+            raise HeldElsewhereError(
                 f"{path}: another minfleet server uses this store; stop it, or give both a "
                 "PostgreSQL store with MINFLEET_STORE_URL."
             ) from None
