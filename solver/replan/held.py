@@ -115,7 +115,7 @@ def _broken(problem: Problem, running: Running, kinds: Kinds) -> Iterator[str]:
     hardware = problem.workload.hardware
     for name, field in sorted(running.barred.items()):
         if running.nodes.get(name):
-            yield f"hardware.{field} does not allow {name}"
+            yield f"{field} does not allow {name}"
     for name, why in kinds.refused.items():
         yield f"pool {name} {why}"
     bought: list[tuple[Any, int]] = [

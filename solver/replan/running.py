@@ -21,6 +21,14 @@ Document = Mapping[str, Any]
 
 PLACE = "the current plan"
 
+FILTERS = {
+    "accelerator": "hardware.accelerators",
+    "provider": "hardware.providers",
+    "region": "hardware.regions",
+    "pricing": "hardware.pricing",
+}
+"""Filters that bar a running offer → the field of the workload. Stock bars none that runs."""
+
 
 @dataclass(frozen=True)
 class Running:
@@ -145,9 +153,9 @@ def read_running(
         ) from None
     filters = offer_filters(catalog, workload.hardware, strict=strict)
     barred = {
-        name: next(field for field, passes in filters.items() if not passes(offer))
+        name: next(FILTERS[field] for field in FILTERS if not filters[field](offer))
         for name, offer in offers.items()
-        if not all(passes(offer) for field, passes in filters.items() if field != "stock")
+        if not all(filters[field](offer) for field in FILTERS)
     }
     return Running(document, offers, nodes, commitments, lost, barred)
 
