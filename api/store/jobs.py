@@ -31,7 +31,7 @@ class Job:
     Attributes
     ----------
     kind
-        ``plan`` or ``simulation``.
+        ``plan``, ``simulation``, ``comparison``, ``frontier`` or ``replanning``.
     digest
         Of the request: equal requests share a job while it is open.
     fresh
@@ -247,6 +247,19 @@ def _new_job(connection: Connection, made: str, new: NewJob, queue_limit: int) -
     if queued >= queue_limit:
         raise QueueFullError(queued)
     return _insert(connection, made, new)
+
+
+def open_jobs(connection: Connection, kind: str) -> set[str]:
+    """Return the digests of the jobs of a kind that wait or run."""
+    query = select(jobs.c.active_digest).where(
+        jobs.c.kind == kind, jobs.c.state.in_(("queued", "running"))
+    )
+    return set(connection.execute(query).scalars())
+
+
+def add_job(connection: Connection, new: NewJob) -> Job:
+    """Store a job within a transaction, or return the open one for an equal request."""
+    return _insert(connection, new_id("job"), new)
 
 
 def _insert(
