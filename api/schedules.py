@@ -26,15 +26,17 @@ MAX_LENGTH = 200
 READABLE = re.compile(r"[0-9A-Za-z*,/#\- ]+")
 
 
-def check_cron(expression: str, zone: str) -> None:
-    """Refuse an expression that cannot be read, or that never comes.
+def check_times(expression: str | None, zone: str) -> None:
+    """Refuse an expression that cannot be read or never comes, and a time zone that is not known.
 
     Raises
     ------
     InputError
-        If it is wrong; or the time zone is not known.
+        If one of them is wrong.
     """
-    next_time(expression, zone, dt.datetime.now(dt.UTC))
+    _zone(zone)
+    if expression is not None:
+        next_time(expression, zone, dt.datetime.now(dt.UTC))
 
 
 def next_time(expression: str, zone: str, after: dt.datetime) -> dt.datetime:
@@ -52,7 +54,7 @@ def next_time(expression: str, zone: str, after: dt.datetime) -> dt.datetime:
     Raises
     ------
     InputError
-        See `check_cron`.
+        See `check_times`.
     """
     local = after.astimezone(_zone(zone))
     if len(expression) > MAX_LENGTH or not READABLE.fullmatch(expression):
@@ -77,9 +79,7 @@ def next_due(schedule: Mapping[str, Any], after: dt.datetime) -> dt.datetime | N
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):  # unknown names are a KeyError, and of this family, too
-        raise _no_zone(name) from None
-    except KeyError:
+    except (KeyError, OSError, ValueError):  # unknown; a folder of the database; not a name
         raise _no_zone(name) from None
 
 

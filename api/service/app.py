@@ -17,12 +17,14 @@ from api.service.routes import (
     catalog_history,
     catalog_imports,
     comparisons,
+    decisions,
     estimates,
     frontiers,
     jobs,
     operations,
     plans,
     simulations,
+    workloads,
 )
 from api.service.service import Service
 from api.service.settings import Settings
@@ -33,6 +35,8 @@ ROUTERS = (
     simulations,
     comparisons,
     frontiers,
+    workloads,
+    decisions,
     jobs,
     catalog_history,
     catalog_imports,

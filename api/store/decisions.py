@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ BY_POLICY = "policy"
 """Who accepts a proposal where the policy says that nobody need be asked."""
 
 PROPOSALS = ("switch", "must_switch")
+
+NOT_TOLD = ("proposed", "memory_if_accepted")
+"""Parts of a decision that its event leaves out; the decision has them."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +108,19 @@ class Decisions:
 
         return self._database.read(work)
 
-    def accept(
-        self, decision_id: str, memory: Mapping[str, Any], by: str | None
-    ) -> StoredDecision | None:
+    def of_jobs(self, job_ids: Collection[str]) -> Sequence[StoredDecision]:
+        """Return what jobs decided, the oldest first."""
+        query = select(decisions).where(decisions.c.job_id.in_(job_ids))
+        rows = self._database.read(lambda c: c.execute(query.order_by(decisions.c.number)).all())
+        return [_read(row) for row in rows]
+
+    def accept(self, decision_id: str, by: str | None) -> StoredDecision | None:
         """Let the proposed plan of a decision be the fleet that runs; None if there is no such one.
 
         Accepting it again changes nothing.
 
         Parameters
         ----------
-        memory
-            What the next decision knows of the new fleet.
         by
             Who accepts.
 
@@ -130,7 +135,7 @@ class Decisions:
             if found is None or found.accepted_at is not None:
                 return found
             _check(connection, found)
-            _enact(connection, found.document, memory)
+            _enact(connection, found.document)
             _note_acceptance(connection, decision_id, by)
             return _find(connection, decisions.c.id == decision_id)
 
@@ -152,8 +157,7 @@ def store_decision(
     document
         The decision, `id` and `created_at` included.
     memory
-        ``kept`` and ``switched``: what the next decision knows if the fleet stays, and if the
-        proposal is put in place.
+        What the next decision knows while the fleet stays.
     """
     task, proposed = job.task, document["proposed"]
     live = find_registered(connection, task["workload"], lock=True)
@@ -167,13 +171,13 @@ def store_decision(
     automatic = task["policy"].get("accept") == "automatic" and document["outcome"] in PROPOSALS
     accepted = stands and automatic and proposed is not None
     if accepted:
-        _enact(connection, document, memory["switched"])
+        _enact(connection, document)
         _note_acceptance(connection, document["id"], BY_POLICY)
     elif stands and live is not None and live.memory == task["memory"]:
         connection.execute(
             update(registered)
             .where(registered.c.name == live.name)
-            .values(memory=json.dumps(memory["kept"]))
+            .values(memory=json.dumps(dict(memory)))
         )
     _tell(connection, document, BY_POLICY if accepted else None)
 
@@ -247,17 +251,16 @@ def _check(connection: Connection, found: StoredDecision) -> None:
         raise NotAcceptableError(f"{newer} is a newer decision on {found.workload!r}; see there.")
 
 
-def _enact(
-    connection: Connection, document: Mapping[str, Any], memory: Mapping[str, Any]
-) -> None:
-    """Let a proposal be the fleet that runs."""
+def _enact(connection: Connection, document: Mapping[str, Any]) -> None:
+    """Let a proposal be the fleet that runs, from now on."""
     live = find_registered(connection, document["workload"], lock=True)
     assert live is not None
     fleet = document["proposed"]
+    memory = {**document["memory_if_accepted"], "since": now().isoformat()}
     values: dict[str, Any] = {
         "fleet": json.dumps(fleet),
         "plan_id": fleet["id"],
-        "memory": json.dumps(dict(memory)),
+        "memory": json.dumps(memory),
         "revision": live.revision + 1,
         "updated_at": now(),
     }
@@ -288,10 +291,10 @@ def _made_from(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tell(connection: Connection, document: Mapping[str, Any], accepted_by: str | None) -> None:
-    """Record the event of a decision: all of it but the plans."""
+    """Record the event of a decision."""
     proposed = document["proposed"]
     told = {
-        **{name: value for name, value in document.items() if name != "proposed"},
+        **{name: value for name, value in document.items() if name not in NOT_TOLD},
         "proposed_plan_id": None if proposed is None else proposed["id"],
         "accepted_by": accepted_by,
         "url": f"/v1/decisions/{document['id']}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, func, select, update
 
@@ -25,6 +25,7 @@ from api.store.registered import (
     replanning_digest,
 )
 from api.store.tables import registered
+from data.errors import InputError
 
 QUEUE_SHARE = 0.5
 """Part of the queue that due workloads may fill, so that people's requests find room."""
@@ -43,10 +44,13 @@ class Claimed:
         Workload → the job that plans it.
     left
         How many are due still: the queue has no room, or a job of theirs is open.
+    broken
+        Workload → why its schedule cannot be read any more, so that it was its last time.
     """
 
-    jobs: dict[str, str]
-    left: int
+    jobs: dict[str, str] = field(default_factory=dict)
+    left: int = 0
+    broken: dict[str, str] = field(default_factory=dict)
 
 
 class DueWorkloads:
@@ -74,14 +78,14 @@ class DueWorkloads:
         """
         moment = now() if at is None else at
         if not self._database.read(lambda connection: count_due(connection, moment)):
-            return Claimed({}, 0)  # no writer is held up where nothing is due
+            return Claimed()  # no writer is held up where nothing is due
 
         def work(connection: Connection) -> Claimed:
             if not _has_turn(connection):
-                return Claimed({}, count_due(connection, moment))
+                return Claimed(left=count_due(connection, moment))
             room = max(int(queue_limit * QUEUE_SHARE), 1) - waiting(connection)
-            made = _claim(connection, moment, room) if room > 0 else {}
-            return Claimed(made, count_due(connection, moment))
+            claimed = _claim(connection, moment, room) if room > 0 else Claimed()
+            return replace(claimed, left=count_due(connection, moment))
 
         return self._database.write(work)
 
@@ -93,40 +97,37 @@ def _has_turn(connection: Connection) -> bool:
     return bool(connection.execute(select(func.pg_try_advisory_xact_lock(TURN))).scalar())
 
 
-def _claim(connection: Connection, moment: dt.datetime, room: int) -> dict[str, str]:
+def _claim(connection: Connection, moment: dt.datetime, room: int) -> Claimed:
     newest, _ = newest_catalog(connection)
     busy = open_jobs(connection, REPLANNING)
     columns = ("name", "revision", "schedule", "due_at", "planned_history")
     query = (
-        select(*(registered.c[name] for name in columns), registered.c.fleet.is_(None))
+        select(*(registered.c[n] for n in columns), registered.c.fleet.is_(None).label("first"))
         .where(*is_due(moment, newest))
         .order_by(registered.c.due_at.is_(None), registered.c.due_at, registered.c.name)
-        .limit(room + len(busy))
+        .limit(room + len(busy))  # so many at most are planned at the moment
         .with_for_update(skip_locked=True)
     )
-    made: dict[str, str] = {}
-    for name, revision, schedule, due_at, planned, no_fleet in connection.execute(query).all():
-        if len(made) == room:
+    claimed = Claimed()
+    for row in connection.execute(query).all():
+        if len(claimed.jobs) == room:
             break
-        if replanning_digest(name, revision) in busy:
+        if replanning_digest(row.name, row.revision) in busy:
             continue
-        by_clock = due_at is not None and due_at <= moment
-        trigger = "first" if no_fleet else "schedule" if by_clock else "price_change"
-        following = due_at
+        by_clock = row.due_at is not None and row.due_at <= moment
+        following = row.due_at
         if by_clock:
-            following = None if no_fleet else next_due(json.loads(schedule), moment)
-        moved = connection.execute(
-            update(registered)
-            .where(
-                registered.c.name == name,
-                registered.c.revision == revision,
-                registered.c.due_at.is_not_distinct_from(due_at),
-            )
-            .values(due_at=following, planned_history=None if planned is None else newest)
+            try:
+                following = None if row.first else next_due(json.loads(row.schedule), moment)
+            except InputError as error:  # a time zone that was given up, or a newer CronSim
+                following, claimed.broken[row.name] = None, str(error)
+        seen = None if row.planned_history is None else newest
+        same = (registered.c.name == row.name, registered.c.revision == row.revision)
+        connection.execute(
+            update(registered).where(*same).values(due_at=following, planned_history=seen)
         )
-        if moved.rowcount:
-            since = due_at if by_clock else None
-            made[name] = add_job(
-                connection, new_replanning(name, revision, trigger, since, None)
-            ).id
-    return made
+        trigger = "first" if row.first else "schedule" if by_clock else "price_change"
+        since = row.due_at if by_clock else None
+        new = new_replanning(row.name, row.revision, trigger, since, None)
+        claimed.jobs[row.name] = add_job(connection, new).id
+    return claimed

@@ -189,6 +189,16 @@ class Jobs:
 
         return self._database.read(work)
 
+    def open(self, kind: str) -> list[Job]:
+        """Return the jobs of a kind that wait or run, the oldest first."""
+        query = (
+            select(jobs)
+            .where(jobs.c.kind == kind, jobs.c.state.in_(("queued", "running")))
+            .order_by(jobs.c.number)
+        )
+        rows = self._database.read(lambda c: c.execute(query).all())
+        return [read_job(row) for row in rows]
+
     def counts(self) -> dict[str, int]:
         """Return how many jobs wait and run."""
         query = (

@@ -40,7 +40,9 @@ class Content:
     plan_id
         The stored plan that the fleet is, if it is one.
     memory
-        Memory of decisions on that fleet; None to keep what is known.
+        What the next decision knows of that fleet; not used where the known one stays.
+    paused
+        Whether the schedule rests.
     """
 
     workload: dict[str, Any]
@@ -61,8 +63,10 @@ class Registered:
     ----------
     revision
         Counts the changes that people make, acceptances among them.
+    waiting
+        Whether no fleet runs yet: the first proposal is to be accepted.
     fleet
-        Plan document of what runs; None until the first proposal is accepted.
+        Plan document of what runs; None where none does, or where it was not read.
     due_at
         When the clock makes it due; None for never.
     planned_history
@@ -75,6 +79,7 @@ class Registered:
     policy: dict[str, Any]
     schedule: dict[str, Any]
     basis: dict[str, Any]
+    waiting: bool
     fleet: dict[str, Any] | None
     plan_id: str | None
     memory: dict[str, Any]
@@ -160,7 +165,7 @@ class Registrations:
         """
         columns = [c for c in registered.c if c.name != "fleet"]
         query = (
-            select(*columns)
+            select(*columns, registered.c.fleet.is_(None).label("waiting"))
             .where(registered.c.removed_at.is_(None))
             .order_by(registered.c.name)
             .limit(limit)
@@ -234,6 +239,8 @@ def find_registered(connection: Connection, name: str, *, lock: bool = False) ->
 def read_registered(row: Any) -> Registered:
     """Return a registered workload from its row."""
     fields = {n: getattr(row, n, None) for n in Registered.__dataclass_fields__}
+    if fields["waiting"] is None:
+        fields["waiting"] = row.fleet is None
     for name in JSON_COLUMNS:
         fields[name] = None if fields[name] is None else json.loads(fields[name])
     return Registered(**fields)
