@@ -131,7 +131,7 @@ class Decisions:
         """
 
         def work(connection: Connection) -> StoredDecision | None:
-            found = _find(connection, decisions.c.id == decision_id)
+            found = _find(connection, decisions.c.id == decision_id, lock=True)
             if found is None or found.accepted_at is not None:
                 return found
             _check(connection, found)
@@ -302,8 +302,9 @@ def _tell(connection: Connection, document: Mapping[str, Any], accepted_by: str 
     record_event(connection, f"decision.{document['outcome']}", document["workload"], told)
 
 
-def _find(connection: Connection, where: Any) -> StoredDecision | None:
-    row = connection.execute(select(decisions).where(where)).first()
+def _find(connection: Connection, where: Any, *, lock: bool = False) -> StoredDecision | None:
+    query = select(decisions).where(where)
+    row = connection.execute(query.with_for_update() if lock else query).first()
     return None if row is None else _read(row)
 
 
