@@ -141,8 +141,8 @@ class StoredDecisionDocument(Document):
     """The proposed plan with its `id`, under which it is stored; null for none."""
     problem: Omittable[dict[str, Any]] = None
     """Why no decision was come to, as a problem document (RFC 9457)."""
-    memory_if_accepted: Omittable[dict[str, Any] | None] = None
-    """What the next decision knows if the proposal is accepted."""
+    memory_if_accepted: dict[str, Any] | None
+    """What the next decision knows if the proposal is accepted; null without one."""
     accepted_at: dt.datetime | None
     """When its proposal became the fleet that runs; null where it did not."""
     accepted_by: str | None

@@ -206,6 +206,7 @@ def store_failure(connection: Connection, job: Job, problem: Mapping[str, Any]) 
         "reasons": [str(problem["detail"])],
         "problem": dict(problem),
         "proposed": None,
+        "memory_if_accepted": None,
     }
     if _insert(connection, job, document):
         _tell(connection, document, None)
