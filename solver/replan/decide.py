@@ -62,38 +62,4 @@ def replan(
     InputError
         If the input is wrong, or asks for what re-planning does not do.
     """
-    from dataclasses import replace
-
-    from solver.planner import plan
-    from solver.replan.memory import Memory
-
-    held = current.to_dict() if isinstance(current, Plan) else dict(current)
-    found = plan(
-        workload, catalog, gap=gap, time_limit_s=time_limit_s, coefficients=coefficients,
-        measured=measured, explain="none", second_engine=False, as_of=moment.date(),
-        progress=progress,
-    ).to_dict()  # fmt: skip
-    was, now = held["cost_per_hour_usd"], found["cost_per_hour_usd"]
-    better = now is not None and now < 0.9 * was
-    memory = memory or Memory()
-    certificate = {**{n: found["certificate"][n] for n in ("objective", "bound", "gap")}, "status": found["status"]}
-    return Decision(
-        outcome="switch" if better else "keep",
-        plan=found if better else None,
-        memory=replace(memory, confirmations=memory.confirmations + 1),
-        memory_if_accepted=Memory(since=moment) if better else None,
-        document={
-            "schema": "minfleet/decision/v1",
-            "outcome": "switch" if better else "keep",
-            "reasons": [f"STAND-IN: {was} now, {now} free."],
-            "decided_at": moment.isoformat(),
-            "catalog": found["catalog"],
-            "current": {"cost_per_hour_usd": was},
-            "proposed": found if better else None,
-            "saving": {"usd_per_hour": was - (now or 0.0), "fraction": 0.0},
-            "change": {}, "rules": [], "steps": [],
-            "certificates": {"held": certificate, "free": certificate},
-            "confirmations": {"needed": 2, "had": 0},
-            "warnings": [],
-        },
-    )
+    raise NotImplementedError

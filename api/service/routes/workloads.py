@@ -141,7 +141,7 @@ async def read_workload(request: Request, key: Reader, name: Name) -> Response:
     summary="Remove a registered workload",
     responses={
         204: {"description": "It is registered no more."},
-        **problems("not-found", "moved-on"),
+        **problems("not-found", "moved-on", "invalid"),
     },
     response_class=Response,
 )
