@@ -52,7 +52,10 @@ def registration(intake: Intake, content: Any) -> Content:
         If something in it is wrong, or beyond the limits.
     """
     envelope = intake.envelope(content, Registration)
+    from solver.replan.decide import refuse_unsupported  # it loads the engines
+
     workload = intake.workload(envelope.get("workload"))
+    refuse_unsupported(workload)
     for name in ("measured", "coefficients"):
         intake.check_rows(name, envelope.get(name))
     rest = {k: v for k, v in envelope.items() if k not in CHECKED_APART}

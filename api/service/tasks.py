@@ -222,10 +222,11 @@ def replanning_task(task: Task, reporter: Reporter) -> Answer:
         "measured": _measured(task),
         "progress": lambda stage: reporter.tell(stage=stage),
     }
+    policy = Policy.parse(task["policy"])
     if task["fleet"] is None:
-        found = propose(*arguments, **options)
+        found = propose(*arguments, policy, **options)
     else:
-        memory, policy = Memory.from_dict(task["memory"]), Policy.parse(task["policy"])
+        memory = Memory.from_dict(task["memory"])
         found = replan(*arguments, task["fleet"], policy, memory=memory, **options)
     accepted = found.memory_if_accepted
     return {

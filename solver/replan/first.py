@@ -13,12 +13,14 @@ from solver.measured import MeasuredCapacity
 from solver.planner import plan
 from solver.replan.decision import SCHEMA, SWITCH, Decision
 from solver.replan.memory import Memory, aware
+from solver.replan.policy import Policy
 from solver.workload import Workload
 
 
 def propose(
     workload: Workload,
     catalog: Catalog | None = None,
+    policy: Policy | None = None,
     *,
     moment: dt.datetime,
     gap: float = 1e-4,
@@ -54,8 +56,9 @@ def propose(
     if not found.purchases:
         raise PlanError(_nothing(found.status, found.infeasibility))
     document: dict[str, Any] = found.to_dict()
-    cost = document["cost_per_hour_usd"]
-    free = {name: document["certificate"][name] for name in ("objective", "bound", "gap")}
+    certificate, cost = document["certificate"], document["cost_per_hour_usd"]
+    proof = {name: certificate[name] for name in ("engine", "objective", "bound", "gap")}
+    free = {**proof, "gap_asked": gap, "status": found.status}
     return Decision(
         outcome=SWITCH,
         plan=document,
@@ -66,15 +69,18 @@ def propose(
             "outcome": SWITCH,
             "reasons": [f"No fleet runs yet: the cheapest that serves it costs ${cost:,.2f}/h."],
             "decided_at": moment.isoformat(),
-            "catalog": document["catalog"],
+            "catalog": {name: document["catalog"][name] for name in ("id", "observed_at")},
+            "policy": (policy or Policy()).to_dict(),
             "current": None,
+            "program": "free",
             "proposed": document,
-            "saving": None,
+            "considered": None,
+            "saving": {"usd_per_hour": None, "fraction": None},
             "change": None,
             "rules": [],
             "steps": [],
-            "certificates": {"held": None, "free": {**free, "status": found.status}},
-            "confirmations": None,
+            "certificates": {"held": None, "free": free, "within_rules": None},
+            "confirmations": {"needed": 1, "had": 0},
             "warnings": document["warnings"],
         },
     )

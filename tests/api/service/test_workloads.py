@@ -90,6 +90,7 @@ def test_a_fleet_that_is_not_named_stays(client, plan, path):
         ({"running_since": "2999-01-01T00:00:00Z"}, "invalid", "is in the future"),
         ({"running_since": "2026-01-01T00:00:00"}, "invalid", "says no time zone"),
         ({"settings": {"time_limit_s": 9999}}, "too-complex", "time_limit_s"),
+        ({"workload": {**SMALL, "objective": "carbon"}}, "invalid", "objective: re-planning"),
         ({"scedule": DAILY}, "invalid", "did you mean 'schedule'?"),
         ({"workload": {"model": "no-such", "classes": []}}, "invalid", "classes"),
     ],
@@ -133,7 +134,11 @@ def test_a_first_fleet_is_proposed_and_accepted(client, path):
     assert decided.status_code == 200
     document = decided.json()
     assert decided.headers["content-location"] == f"/v1/decisions/{document['id']}"
-    assert (document["trigger"], document["outcome"], document["revision"]) == ("request", "keep", 2)
+    assert (document["trigger"], document["outcome"], document["revision"]) == (
+        "request",
+        "keep",
+        2,
+    )
     assert client.get(f"/v1/decisions/{document['id']}").json() == document
     problem(client.post(f"/v1/decisions/{document['id']}/acceptance"), "conflict")
     page = client.get(listed, params={"limit": 1}).json()
