@@ -17,7 +17,6 @@ from api.schemas.explanation import ExplanationDocument
 from api.schemas.frontier import FrontierDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.registered import RegisteredDocument
-from api.schemas.registration import Registration
 from api.schemas.simulation import SimulationDocument
 from api.schemas.sweep import SweepDocument
 from solver.blocks import UNIT
@@ -34,7 +33,6 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "estimate": EstimateDocument,
     "simulation": SimulationDocument,
     "explanation": ExplanationDocument,
-    "registration": Registration,
     "registered": RegisteredDocument,
 }
 """Name of each schema → the model that it is made from."""

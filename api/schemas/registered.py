@@ -62,6 +62,8 @@ class RegisteredList(Document):
 class RegisteredDocument(RegisteredEntry):
     """A registered workload."""
 
+    schema_: Literal["minfleet/registered/v1"]
+    """Version of this document."""
     workload: dict[str, Any]
     """What is to be served, as it was checked."""
     policy: dict[str, Any]

@@ -1,4 +1,4 @@
-"""``minfleet replan --due``: a store that no server serves, one that a server holds, and a server."""
+"""``minfleet replan --due``: a store without a server, one that a server holds, and a server."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_what_is_due_is_planned_without_a_server_and_once(tmp_path):
+def test_what_is_due_is_planned_without_a_server_and_once(tmp_path, invoke_due):
     url = sqlite_url(tmp_path)
     registered(url, chat=SMALL, tight=FAILING)
     done = run(tmp_path, url)
@@ -70,8 +70,8 @@ def test_what_is_due_is_planned_without_a_server_and_once(tmp_path):
     assert second.startswith("tight  failed       no fleet serves the workload within its limits")
     assert last == "2 due workloads were planned: 1 failed, 1 switch."
     assert "Traceback" not in done.stderr
-    again = run(tmp_path, url, "--json")
-    assert again.returncode == 0
+    again = invoke_due("--store-url", url, "--json")
+    assert again.exit_code == 0
     empty = {"schema": "minfleet/replanned/v1", "outcomes": {}, "decisions": []}
     assert json.loads(again.stdout) == empty
 

@@ -2,8 +2,8 @@
 
 Proves that each due workload is planned exactly once: it has one decision, of one job, and its due
 time has moved on once. What the killed server had claimed is taken over. Fails if a claim is made
-outside of the transaction that moves the due time on, if a job that was taken over is decided twice,
-or if a workload is forgotten when its claimer dies.
+outside of the transaction that moves the due time on, if a job that was taken over is decided
+twice, or if a workload is forgotten when its claimer dies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Registered workloads over HTTP: what is refused, revisions, decisions now, acceptance, removal."""
+"""Registered workloads over HTTP: refusals, revisions, decisions now, acceptance, removal."""
 
 from __future__ import annotations
 
