@@ -1,4 +1,4 @@
-"""Manifests in docs/deploy.md: they parse, are what Kubernetes reads, and name what minfleet has."""
+"""Manifests in docs/deploy.md: they parse, are what Kubernetes reads, and name what is there."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from live_server import SMALL, serving, sqlite_url
+from live_server import SMALL, sqlite_url, until
 
 from api.commands.replan_due import replan_due
 from api.errors import MinfleetGroup
@@ -21,7 +21,7 @@ from api.service.settings import load_settings
 from api.store.store import Store
 from data.errors import InputError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 FAILING = {**SMALL, "hardware": {**SMALL["hardware"], "max_cost_per_hour_usd": 0.1}}
 
@@ -76,24 +76,25 @@ def test_what_is_due_is_planned_without_a_server_and_once(tmp_path, invoke_due):
     assert json.loads(again.stdout) == empty
 
 
-def test_a_server_that_holds_the_store_is_asked_instead(tmp_path, invoke_due):
-    url = sqlite_url(tmp_path)
-    with serving(url, tmp_path, scheduler="false", workers=1) as server:
-        with server.client() as client:
-            assert client.put("/v1/workloads/chat", json={"workload": SMALL}).status_code == 201
-            assert client.get("/v1/workloads/chat/decisions").json()["decisions"] == []
-        held = invoke_due("--store-url", url)
-        assert held.exit_code == 2
-        assert "a minfleet server holds this store" in held.stderr
-        assert "ask it with --server URL" in held.stderr
-        asked = invoke_due("--server", server.url, "--json")
-        assert asked.exit_code == 0, asked.output
-        found = json.loads(asked.stdout)
-        assert found["outcomes"] == {"switch": 1}
-        (entry,) = found["decisions"]
-        assert (entry["workload"], entry["trigger"]) == ("chat", "first")
-        nothing = invoke_due("--server", server.url)
-        assert nothing.stdout == "No registered workload is due.\n"
+def test_a_server_that_holds_the_store_is_asked_instead(shared, client, invoke_due):
+    held = invoke_due("--store-url", shared.store_url)
+    assert held.exit_code == 2
+    assert "a minfleet server holds this store" in held.stderr
+    assert "ask it with --server URL" in held.stderr
+
+    def asked():
+        """Register one that is due at once, and be faster than the server's own look at it."""
+        client.delete("/v1/workloads/asked")
+        assert client.put("/v1/workloads/asked", json={"workload": SMALL}).status_code == 201
+        answer = invoke_due("--server", shared.url, "--json")
+        assert answer.exit_code == 0, answer.output
+        decided = json.loads(answer.stdout)["decisions"]
+        return [entry for entry in decided if entry["workload"] == "asked"]
+
+    (entry,) = until(asked, "a decision of its own")
+    assert (entry["trigger"], entry["outcome"]) == ("first", "switch")
+    assert client.get(f"/v1/decisions/{entry['id']}").json()["job_id"] == entry["job_id"]
+    assert invoke_due("--server", shared.url).stdout == "No registered workload is due.\n"
 
 
 @pytest.fixture
