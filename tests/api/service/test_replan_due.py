@@ -8,18 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
-from click.testing import CliRunner
 from live_server import SMALL, sqlite_url, until
 
-from api.commands.replan_due import replan_due
-from api.errors import MinfleetGroup
 from api.service.intake import Intake
 from api.service.intake_registration import registration
 from api.service.settings import load_settings
 from api.store.store import Store
-from data.errors import InputError
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,23 +33,14 @@ def registered(url: str, **workloads) -> None:
     store.close()
 
 
-RUN = """
-from api.commands.replan_due import replan_due
-if __name__ == "__main__":
-    import sys
-    replan_due(store_url=sys.argv[1], server=None, api_key=None, as_json="--json" in sys.argv)
-"""
-
-
-def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(url: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, as cron does."""
-    script = tmp_path / "run.py"
-    script.write_text(RUN)
     return subprocess.run(
-        [sys.executable, str(script), *arguments],
+        [sys.executable, "-m", "minfleet", "replan", "--due"],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MINFLEET_WORKERS": "1"},
+        env={**os.environ, "MINFLEET_STORE_URL": url, "MINFLEET_WORKERS": "1"},
+        cwd=ROOT,
         timeout=120,
     )
 
@@ -62,7 +48,7 @@ def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_what_is_due_is_planned_without_a_server_and_once(tmp_path, invoke_due):
     url = sqlite_url(tmp_path)
     registered(url, chat=SMALL, tight=FAILING)
-    done = run(tmp_path, url)
+    done = run(url)
     assert done.returncode == 3, done.stderr
     first, second, last = done.stdout.splitlines()
     assert first.startswith("chat   switch       No fleet runs yet: the cheapest")
@@ -98,20 +84,22 @@ def test_a_server_that_holds_the_store_is_asked_instead(shared, client, invoke_d
 
 
 @pytest.fixture
-def invoke_due():
-    """Run ``replan --due`` with its options, as the command line does."""
-
-    @click.command("due")
-    @click.option("--store-url")
-    @click.option("--server")
-    @click.option("--json", "as_json", is_flag=True)
-    def due(**given):
-        replan_due(api_key=None, **given)
-
-    group = MinfleetGroup(commands={"due": due})
-    return lambda *arguments: CliRunner().invoke(group, ["due", *arguments])
+def invoke_due(invoke):
+    """Run ``minfleet replan --due`` with more options."""
+    return lambda *arguments: invoke("replan", "--due", *arguments)
 
 
-def test_a_store_beside_a_server_is_refused():
-    with pytest.raises(InputError, match="exclude each other"):
-        replan_due(store_url="sqlite:///x.db", server="http://x", api_key=None, as_json=False)
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--due", "--server", "http://x", "--store-url", "sqlite:///x.db"], "exclude each other"),
+        (["--due", "--policy", "p.yaml"], "--policy means nothing with --due"),
+        (["--due", "chat.yaml"], "WORKLOAD means nothing with --due"),
+        (["chat.yaml", "--current", "p.json", "--server", "http://x"], "goes with --due alone"),
+        ([], "give WORKLOAD and --current"),
+        (["--due", "--server", "ftp://x"], "is not a URL"),
+        (["--due", "--store-url", "mysql://x"], "store_url"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(refusal, arguments, said):
+    assert said in refusal("replan", *arguments)
