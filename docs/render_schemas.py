@@ -226,6 +226,9 @@ def pages() -> dict[str, dict[str, str]]:
             "frontier": table(field_rows(bare_schema("frontier"), OF_POINTS)),
             "sweep-document": table(field_rows(bare_schema("sweep"), OF_SWEEPS)),
         },
+        "registered-workloads.md": {
+            "registered": table(field_rows(bare_schema("registered"))),
+        },
         "replanning.md": {
             "policy": policy_table(),
             "decision": table(field_rows(bare_schema("decision"), OF_DECISIONS)),

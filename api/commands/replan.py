@@ -6,11 +6,12 @@ import datetime as dt
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from api.catalog_options import CatalogFiles, catalog_options
+from api.commands.replan_due import due_options, is_due, replan_due
 from api.model_options import coefficients_option, measured_option
 from api.numbers import FiniteRange
 
@@ -24,10 +25,9 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("workload", type=click.Path())
+@click.argument("workload", required=False, type=click.Path())
 @click.option(
     "--current",
-    required=True,
     type=click.Path(),
     metavar="PLAN.json",
     help="The plan that runs now, as 'minfleet plan --out' writes it; - reads stdin.",
@@ -78,9 +78,10 @@ _FILE = click.Path(path_type=Path)
     metavar="PLAN.json",
     help="Write the proposed plan to a file, if there is one: the next --current.",
 )
+@due_options
 def replan(
-    workload: str,
-    current: str,
+    workload: str | None,
+    current: str | None,
     policy: Path | None,
     memory: Path | None,
     at: str | None,
@@ -93,6 +94,7 @@ def replan(
     as_json: bool,
     out: Path | None,
     proposed: Path | None,
+    **due: Any,
 ) -> None:
     """Decide whether the fleet that runs for WORKLOAD is kept, or switched to another.
 
@@ -102,9 +104,18 @@ def replan(
     \b
     minfleet plan examples/chat-70b.yaml --out running.json
     minfleet replan examples/chat-70b.yaml --current running.json --offers today.csv
+    minfleet replan --due
+
+    With --due, the registered workloads of the service that are due are planned, each once, whoever
+    else looks: from cron, or a CronJob. See docs/registered-workloads.md.
 
     Exit status: 0 decided, 1 proven that no fleet serves it, 2 bad input, 3 no proof in time.
     """  # noqa: D301 - click reads the escaped \b
+    if is_due(due):
+        replan_due(**due, as_json=as_json)
+        return
+    if workload is None or current is None:
+        raise click.UsageError("give WORKLOAD and --current, the plan that runs for it; or --due.")
     from api.output_decision import show_decision
     from api.progress import stages
     from api.read import STDIN, load_plan, load_workload, place_of

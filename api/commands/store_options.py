@@ -79,16 +79,15 @@ class Kept:
         InputError
             If a server holds the store's file.
         """
-        from api.store.database import HeldElsewhereError
         from api.store.store import Store
-        from data.errors import InputError
+        from data.errors import InputError, StoreHeldError
 
         store = Store(self.url)
         try:
             if alone:
                 try:
                     store.database.hold_alone()
-                except HeldElsewhereError:
+                except StoreHeldError:
                     raise InputError(
                         f"{store.database.name}: a minfleet server holds this store; go through "
                         "it with --server http://HOST:PORT."

@@ -18,12 +18,14 @@ from api.service.routes import (
     catalog_imports,
     catalog_refreshes,
     comparisons,
+    decisions,
     estimates,
     frontiers,
     jobs,
     operations,
     plans,
     simulations,
+    workloads,
 )
 from api.service.service import Service
 from api.service.settings import Settings
@@ -34,6 +36,8 @@ ROUTERS = (
     simulations,
     comparisons,
     frontiers,
+    workloads,
+    decisions,
     jobs,
     catalog_history,
     catalog_imports,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -78,6 +79,20 @@ class Metrics:
             Counter, "refusals", "Requests that ended with a problem, by kind.", ("kind",)
         )
 
+        self.replannings = make(
+            Counter,
+            "replannings",
+            "Registered workloads planned again here, by what made them due and what came of it.",
+            ("trigger", "outcome"),
+        )
+        self.replanning_delay_seconds = make(
+            Histogram,
+            "replanning_delay_seconds",
+            "Seconds from when a schedule made a workload due to its decision.",
+            buckets=(*SECONDS, 1000, 3600),
+        )
+        self.due = make(Gauge, "due_workloads", "Registered workloads that wait to be planned.")
+
     def watch_workers(self, count: int, busy: Callable[[], int]) -> None:
         """Read the workers whenever somebody looks."""
         self.workers.labels("busy").set_function(busy)
@@ -105,6 +120,13 @@ class Metrics:
         gap = document["certificate"]["gap"]
         if gap is not None:
             self.gap.observe(gap)
+
+    def replanned(self, task: Mapping[str, Any], outcome: str) -> None:
+        """Take in what came of planning a registered workload again."""
+        self.replannings.labels(task["trigger"], outcome).inc()
+        if task["due_at"] is not None:
+            late = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(task["due_at"])
+            self.replanning_delay_seconds.observe(max(late.total_seconds(), 0.0))
 
     def text(self) -> bytes:
         """Return the figures in Prometheus's text format."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import hashlib
+import json
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +24,13 @@ from api.service.dispatcher import Dispatcher
 from api.service.intake import Intake
 from api.service.metrics import Metrics
 from api.service.problems import TASK_PROBLEMS, ProblemError
+from api.service.scheduler import Scheduler
 from api.service.settings import Settings
 from api.service.workers import TaskError, WorkerDiedError, Workers
 from api.store.idempotency import IdempotencyError, IdempotencyUse
 from api.store.jobs import Job, NewJob, QueueFullError
 from api.store.records import digest_of
+from api.store.registered import REPLANNING
 from api.store.store import Store
 
 log = structlog.get_logger("minfleet.service")
@@ -89,6 +92,8 @@ class Service:
     ----------
     settings
         See `Settings`.
+    kinds
+        Kinds of jobs that are worked off; None for all.
 
     Raises
     ------
@@ -96,14 +101,15 @@ class Service:
         If the store's URL is wrong.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, kinds: Collection[str] | None = None) -> None:
+        self.settings, self._kinds = settings, kinds
         self.store = Store(settings.store_url)
         self.metrics = Metrics()
         self.intake = Intake(self.store, settings)
         self.access = Access(self.store.keys, needed=settings.asks_for_keys)
         self.workers: Workers
         self.dispatcher: Dispatcher
+        self.scheduler: Scheduler
         self.stopping = False
         self.trouble: str | None = None
         self._prepared = False
@@ -128,12 +134,16 @@ class Service:
         memory_bytes = self.settings.worker_memory_mb * 2**20
         self.workers = Workers(self.settings.workers, memory_bytes)
         self.metrics.watch_workers(self.workers.count, lambda: self.workers.busy)
-        self.dispatcher = Dispatcher(self.store, self.workers, self.settings, self.metrics)
+        self.dispatcher = Dispatcher(
+            self.store, self.workers, self.settings, self.metrics, self._kinds
+        )
+        self.scheduler = Scheduler(self.store, self.settings, self.metrics, self.dispatcher.notify)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self.workers.watch_memory)
                 group.start_soon(self._warm_up)
                 group.start_soon(self.dispatcher.run)
+                group.start_soon(self.scheduler.run, lambda: self.stopping)
                 yield
                 self.begin_stop()
                 await self.dispatcher.drain()
@@ -191,7 +201,7 @@ class Service:
         Parameters
         ----------
         kind
-            ``plan``, ``simulation``, ``comparison`` or ``frontier``.
+            ``plan``, ``simulation``, ``comparison``, ``frontier`` or ``replanning``.
         prepare
             Turns the parsed body into a job.
 
@@ -291,6 +301,9 @@ class Service:
         raise StoredProblemError(job)
 
     def _document(self, kind: str, result_id: str) -> str | None:
+        if kind == REPLANNING:
+            found = self.store.decisions.get(result_id)
+            return None if found is None else json.dumps(found.to_dict())
         return self.store.plans.result(kind, result_id)
 
     async def quick(self, kind: str, task: dict[str, Any]) -> dict[str, Any]:
@@ -339,6 +352,11 @@ def job_url(job_id: str) -> str:
     return f"/v1/jobs/{job_id}"
 
 
+def result_url(kind: str, result_id: str) -> str:
+    """Return the path of what a job of a kind made."""
+    return f"/v1/{'decision' if kind == REPLANNING else kind}s/{result_id}"
+
+
 def wish_of(headers: Mapping[str, str], query: str) -> Wish:
     """Return how a request wants to be answered, from its headers (RFC 7240 for ``Prefer``).
 
@@ -377,7 +395,7 @@ def job_document(job: Job, progress: Mapping[str, Any] | None, ahead: int | None
         **{name: getattr(job, name) for name in shown},
         "queue_position": ahead,
         "progress": None if job.finished else progress,
-        "result_url": None if job.result_id is None else f"/v1/{job.kind}s/{job.result_id}",
+        "result_url": None if job.result_id is None else result_url(job.kind, job.result_id),
         "problem": job.problem,
         **{name: _iso(getattr(job, name)) for name in times},
     }

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from data.errors import InputError, StoreError
+from data.errors import InputError, StoreError, StoreHeldError
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -23,10 +23,6 @@ BUSY_S = 10.0
 
 RETRY_S = 3.0
 """How long a broken connection is tried again before the request fails."""
-
-
-class HeldElsewhereError(InputError):
-    """Another process holds an SQLite file for itself alone."""
 
 
 class Database:
@@ -113,7 +109,7 @@ class Database:
 
         Raises
         ------
-        HeldElsewhereError
+        StoreHeldError
             If another server holds it.
         InputError
             If it cannot be written.
@@ -132,7 +128,7 @@ class Database:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(handle)
-            raise HeldElsewhereError(
+            raise StoreHeldError(
                 f"{path}: another minfleet server uses this store; stop it, or give both a "
                 "PostgreSQL store with MINFLEET_STORE_URL."
             ) from None

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import resources
 
 from sqlalchemy import text
 
 from api.store.catalogs import Catalogs
 from api.store.database import RETRY_S, Database
+from api.store.decisions import Decisions
+from api.store.due import DueWorkloads
 from api.store.jobs import Jobs
 from api.store.keys import Keys
 from api.store.plans import Plans
 from api.store.queue import Queue
 from api.store.refreshes import Refreshes
+from api.store.registered import Registrations
 from data.errors import StoreError
 
 
@@ -37,10 +41,13 @@ class Store:
         self.plans = Plans(self.database)
         self.jobs = Jobs(self.database)
         self.keys = Keys(self.database)
+        self.registered = Registrations(self.database)
+        self.decisions = Decisions(self.database)
+        self.due = DueWorkloads(self.database)
 
-    def queue(self, owner: str) -> Queue:
-        """Return the queue from the side of one server."""
-        return Queue(self.database, owner)
+    def queue(self, owner: str, kinds: Collection[str] | None = None) -> Queue:
+        """Return the queue from the side of one server, which takes only jobs of some kinds."""
+        return Queue(self.database, owner, kinds)
 
     def migrate(self) -> None:
         """Bring the schema up to date; several servers may do so at once.

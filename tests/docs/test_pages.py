@@ -31,6 +31,7 @@ PAGES = [
     "docs/performance-model.md",
     "docs/plan.md",
     "docs/price-feeds.md",
+    "docs/registered-workloads.md",
     "docs/rest.md",
     "docs/schemas.md",
     "docs/simulation.md",
