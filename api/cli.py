@@ -34,6 +34,7 @@ VERBS = {
         "Simulate a stored plan request by request.",
     ),
     "verify": ("api.commands.verify", "verify", "Check a stored plan apart from the solver."),
+    "diff": ("api.commands.diff", "diff", "Tell where two stored plans differ."),
     "catalog": ("api.commands.catalog", "catalog", "List, show, check and import the catalogue."),
     "serve": ("api.commands.serve", "serve", "Serve plans over HTTP, for a team."),
     "keys": ("api.commands.keys", "keys", "Create, list and revoke API keys of the service."),

@@ -217,7 +217,7 @@ def pages() -> dict[str, dict[str, str]]:
         "simulation.md": {"document": table(field_rows(bare_schema("simulation")))},
         "schemas.md": {
             name: table(field_rows(bare_schema(name), OF_PLANS))
-            for name in ("estimate", "explanation")
+            for name in ("estimate", "explanation", "difference")
         },
     }
 

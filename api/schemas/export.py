@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.schemas.comparison import ComparisonDocument
+from api.schemas.difference import DifferenceDocument
 from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
 from api.schemas.frontier import FrontierDocument
@@ -32,6 +33,7 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "estimate": EstimateDocument,
     "simulation": SimulationDocument,
     "explanation": ExplanationDocument,
+    "difference": DifferenceDocument,
 }
 """Name of each schema → the model that it is made from."""
 
