@@ -38,6 +38,11 @@ VERBS = {
     "catalog": ("api.commands.catalog", "catalog", "List, show, check and import the catalogue."),
     "serve": ("api.commands.serve", "serve", "Serve plans over HTTP, for a team."),
     "keys": ("api.commands.keys", "keys", "Create, list and revoke API keys of the service."),
+    "subscriptions": (
+        "api.commands.subscriptions",
+        "subscriptions",
+        "Tell webhooks, chats and e-mail of events of the service.",
+    ),
     "stack": ("api.commands.stack", "stack", "Fleet arithmetic on the back of an envelope."),
 }
 """Verb → module, name in it, help."""

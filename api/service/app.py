@@ -18,11 +18,13 @@ from api.service.routes import (
     catalog_imports,
     comparisons,
     estimates,
+    events,
     frontiers,
     jobs,
     operations,
     plans,
     simulations,
+    subscriptions,
 )
 from api.service.service import Service
 from api.service.settings import Settings
@@ -37,6 +39,8 @@ ROUTERS = (
     catalog_history,
     catalog_imports,
     catalog,
+    subscriptions,
+    events,
     operations,
 )
 

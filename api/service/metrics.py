@@ -62,6 +62,16 @@ class Metrics:
             Counter, "refusals", "Requests that ended with a problem, by kind.", ("kind",)
         )
 
+        self.deliveries = make(
+            Counter,
+            "deliveries",
+            "Attempts at notices made here, by kind of subscription and what came of them.",
+            ("kind", "state"),
+        )
+        self.deliveries_waiting = make(
+            Gauge, "deliveries_waiting", "Notices of the store that are still to be delivered."
+        )
+
     def watch_workers(self, count: int, busy: Callable[[], int]) -> None:
         """Read the workers whenever somebody looks."""
         self.workers.labels("busy").set_function(busy)

@@ -14,6 +14,7 @@ from api.schemas.comparison_request import ComparisonRequest
 from api.schemas.estimate_request import EstimateRequest
 from api.schemas.export import say_units
 from api.schemas.frontier_request import FrontierRequest
+from api.schemas.notices import SubscriptionRequest
 from api.schemas.requests import CatalogRows, ModelImport, PlanRequest, SimulationRequest
 from api.service.problems import Problem
 from solver.workload import Workload
@@ -29,6 +30,7 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     FrontierRequest,
     ModelImport,
     CatalogRows,
+    SubscriptionRequest,
     Problem,
 )
 """Models that no route declares, since their bodies are read as JSON or YAML."""

@@ -8,10 +8,13 @@ from sqlalchemy import text
 
 from api.store.catalogs import Catalogs
 from api.store.database import RETRY_S, Database
+from api.store.deliveries import Deliveries, Outbox
+from api.store.events import Events
 from api.store.jobs import Jobs
 from api.store.keys import Keys
 from api.store.plans import Plans
 from api.store.queue import Queue
+from api.store.subscriptions import Subscriptions
 from data.errors import StoreError
 
 
@@ -35,10 +38,17 @@ class Store:
         self.plans = Plans(self.database)
         self.jobs = Jobs(self.database)
         self.keys = Keys(self.database)
+        self.events = Events(self.database)
+        self.subscriptions = Subscriptions(self.database)
+        self.deliveries = Deliveries(self.database)
 
     def queue(self, owner: str) -> Queue:
         """Return the queue from the side of one server."""
         return Queue(self.database, owner)
+
+    def outbox(self, owner: str, longest_pause_s: float) -> Outbox:
+        """Return the deliveries from the side of one server."""
+        return Outbox(self.database, owner, longest_pause_s)
 
     def migrate(self) -> None:
         """Bring the schema up to date; several servers may do so at once.
