@@ -1,6 +1,7 @@
 # make plan   set everything up and plan examples/chat-70b.yaml
 # make test   set everything up, then lint, type-check and run the tests
 # make bench  measure the speed targets
+# make fuzz   every violation of every body of the REST service, some 12,000 requests
 # make schemas  write docs/schemas and the tables of fields in the pages
 # make tails    compare the formulas' percentiles with simulated ones
 # make kernels    fit laws of kernels to public measurements, as priors
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RIVAL := .venv-accuracy
 
-.PHONY: plan test lint bench examples schemas accuracy coefficients kernels tails clean
+.PHONY: plan test lint bench fuzz examples schemas accuracy coefficients kernels tails clean
 
 plan: $(READY)
 	$(BIN)/minfleet plan examples/chat-70b.yaml
@@ -27,6 +28,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=min,median,max,rounds
+
+fuzz: $(READY)
+	MINFLEET_FUZZ_EVERYTHING=1 $(BIN)/python -m pytest tests/api/service/test_fuzz.py
 
 examples: $(READY)
 	$(BIN)/python docs/render_examples.py

@@ -25,6 +25,7 @@ from tenacity import (
     wait_exponential,
 )
 
+from api.client_workloads import WorkloadCalls, content_of, given
 from api.schemas.base import Document
 from api.schemas.catalog import (
     AcceleratorList,
@@ -60,7 +61,7 @@ UNREACHABLE_S = 3.0
 BUSY = (429, 503)
 
 
-class Client:
+class Client(WorkloadCalls):
     """A connection to a server.
 
     Parameters
@@ -134,7 +135,7 @@ class Client:
         ServerError
             If the server cannot be reached, refuses, or comes to nothing.
         """
-        body = {"workload": _content(workload), **_given(more)}
+        body = {"workload": content_of(workload), **given(more)}
         return self._make("/v1/plans", body, PlanDocument, progress, fresh=fresh)
 
     def compare(
@@ -159,12 +160,12 @@ class Client:
         """
         from solver.comparison.comparison import content_to_compare
 
-        content = _content(workload)
+        content = content_of(workload)
         if isinstance(workload, (str, Path)):
             workload = Workload.load(workload)
         if isinstance(workload, Workload):
             content = content_to_compare(workload, content)
-        body = {"workload": content, "offers": list(offers), **_given(more)}
+        body = {"workload": content, "offers": list(offers), **given(more)}
         return self._make("/v1/comparisons", body, ComparisonDocument, progress, fresh=fresh)
 
     def frontier(
@@ -187,7 +188,7 @@ class Client:
         more
             What a `FrontierRequest` has besides.
         """
-        body = {"workload": _content(workload), "of": of, **_given(more)}
+        body = {"workload": content_of(workload), "of": of, **given(more)}
         return self._make("/v1/frontiers", body, FrontierDocument, progress, fresh=fresh)
 
     def simulate(
@@ -213,7 +214,7 @@ class Client:
 
     def submit(self, workload: Workload | Mapping[str, Any], **more: Any) -> JobDocument:
         """Ask for a plan and return the job at once; `follow` it. Raises as `plan`."""
-        body = {"workload": _content(workload), **_given(more)}
+        body = {"workload": content_of(workload), **given(more)}
         headers = {"Prefer": "respond-async", "Idempotency-Key": uuid.uuid4().hex}
         return self._get_json("POST", "/v1/plans", JobDocument, json=body, headers=headers)
 
@@ -297,7 +298,7 @@ class Client:
     def _make(
         self,
         path: str,
-        body: Mapping[str, Any],
+        body: Mapping[str, Any] | None,
         kind: type[D],
         progress: Callable[[JobDocument], None],
         *,
@@ -350,41 +351,6 @@ class Client:
         answered = isinstance(state.outcome and state.outcome.exception(), ServerProblem)
         patience_s = self._retry_s if answered else min(self._retry_s, UNREACHABLE_S)
         return (state.seconds_since_start or 0.0) >= patience_s
-
-
-def self_contained(workload: Workload) -> dict[str, Any]:
-    """Return a workload as a server reads it: configs that it names by path are put in it.
-
-    Raises
-    ------
-    InputError
-        If a config cannot be read.
-    """
-    from data.models import find_model
-
-    document = workload.to_dict()
-
-    def whole(reference: Any, place: str) -> Any:
-        if isinstance(reference, Mapping) and isinstance(reference.get("config"), str):
-            source = find_model(reference, workload.folder, place)
-            return {"config": dict(source.config), "name": reference["config"]}
-        return reference
-
-    document["model"] = whole(document["model"], "model")
-    for entry in document["classes"]:
-        entry["model"] = whole(entry["model"], f"classes.{entry['name']}.model")
-    return document
-
-
-def _content(workload: Workload | Mapping[str, Any] | str | Path) -> dict[str, Any]:
-    """Return the content of a workload as a server reads it."""
-    if isinstance(workload, (str, Path)):
-        workload = Workload.load(workload)
-    return self_contained(workload) if isinstance(workload, Workload) else dict(workload)
-
-
-def _given(more: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in more.items() if value is not None}
 
 
 _backed_off = wait_exponential(multiplier=0.2, max=5.0)

@@ -6,6 +6,7 @@
     ├── InputError            what the user gave is wrong; the message names the place and the fix
     │   ├── CatalogError      a row of accelerators, offers or models
     │   │   └── RowsError     … several rows of a file, one sentence each
+    │   ├── StoreHeldError    the service's store is another server's
     │   ├── UnknownNameError  a model, accelerator, provider … that nothing here is called
     │   └── WorkloadError     a field of a workload
     ├── CalibrationError      measured runs cannot be fitted, or not better than before
@@ -56,6 +57,10 @@ class RowsError(CatalogError):
 
 class WorkloadError(InputError):
     """A field of a workload file is wrong."""
+
+
+class StoreHeldError(InputError):
+    """The store of the service is a file that another server of this machine holds."""
 
 
 class UnknownNameError(InputError):

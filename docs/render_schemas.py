@@ -52,6 +52,9 @@ OF_POINTS = {"AlternativePool", "CatalogUsed"}
 OF_SWEEPS = OF_POINTS | {"PointFleet"}
 """The same, and the workload as it is, whose fields are those of a row."""
 
+OF_REGISTRATIONS = {"Policy"}
+"""What the page on re-planning lists for registrations."""
+
 OF_PLANS = {"BindingLimit", "LeftOut", "Alternative", "Infeasibility", "ReplicaPrediction"}
 """Definitions that plan.md lists for other documents, too."""
 
@@ -213,6 +216,10 @@ def pages() -> dict[str, dict[str, str]]:
         "frontiers.md": {
             "frontier": table(field_rows(bare_schema("frontier"), OF_POINTS)),
             "sweep-document": table(field_rows(bare_schema("sweep"), OF_SWEEPS)),
+        },
+        "registered-workloads.md": {
+            "registration": table(field_rows(bare_schema("registration"), OF_REGISTRATIONS)),
+            "registered": table(field_rows(bare_schema("registered"))),
         },
         "simulation.md": {"document": table(field_rows(bare_schema("simulation")))},
         "schemas.md": {

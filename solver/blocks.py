@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 UNIT = "x-unit"
 """Key of a field's unit in its JSON schema."""
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
+
+def _no_truth_value(value: object) -> object:
+    """YAML reads yes, on and true as a truth value, which would count as the number 1."""
+    if isinstance(value, bool):
+        raise ValueError("should not be true or false")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
+"""A number also within lists and maps; truth values are none."""
+
 Fraction = Annotated[Number, Field(json_schema_extra={UNIT: "fraction"})]
 
 
@@ -22,8 +39,6 @@ class Strict(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_truth_value(cls, value: object, info: ValidationInfo) -> object:
-        """YAML reads yes, on and true as a truth value, which would count as the number 1."""
-        if isinstance(value, bool) and info.field_name != "disaggregation":
-            raise ValueError("should not be true or false")
-        return value
+    def _truth_values_are_rare(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse truth values where none is meant, such as for whole numbers."""
+        return value if info.field_name == "disaggregation" else _no_truth_value(value)

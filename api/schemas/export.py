@@ -17,6 +17,8 @@ from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
 from api.schemas.frontier import FrontierDocument
 from api.schemas.plan import PlanDocument
+from api.schemas.registered import RegisteredDocument
+from api.schemas.registration import Registration
 from api.schemas.simulation import SimulationDocument
 from api.schemas.sweep import SweepDocument
 from solver.blocks import UNIT
@@ -34,6 +36,8 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "simulation": SimulationDocument,
     "explanation": ExplanationDocument,
     "difference": DifferenceDocument,
+    "registration": Registration,
+    "registered": RegisteredDocument,
 }
 """Name of each schema → the model that it is made from."""
 

@@ -46,7 +46,7 @@ class JobDocument(Document):
 
     id: str
     """Name of the job."""
-    kind: Literal["plan", "simulation", "comparison", "frontier"]
+    kind: Literal["plan", "simulation", "comparison", "frontier", "replanning"]
     """What it makes."""
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     """`queued` and `running` go on; the others are final."""

@@ -17,6 +17,7 @@ from api.service.routes import (
     catalog_history,
     catalog_imports,
     comparisons,
+    decisions,
     estimates,
     events,
     frontiers,
@@ -25,6 +26,7 @@ from api.service.routes import (
     plans,
     simulations,
     subscriptions,
+    workloads,
 )
 from api.service.service import Service
 from api.service.settings import Settings
@@ -35,6 +37,8 @@ ROUTERS = (
     simulations,
     comparisons,
     frontiers,
+    workloads,
+    decisions,
     jobs,
     catalog_history,
     catalog_imports,

@@ -12,7 +12,7 @@ import math
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from anyio import to_thread
 from api.service.metrics import Metrics
 from api.service.outcomes import Outcome, Outcomes
 from api.service.progress import Progress
+from api.service.replanning import furnished
 from api.service.settings import Settings
 from api.service.snapshot_files import SnapshotFiles
 from api.service.workers import TaskError, WorkerDiedError, Workers
@@ -58,15 +59,22 @@ class Dispatcher:
     ----------
     workers
         Where they run; one slot for each.
+    kinds
+        Kinds of jobs that are taken; None for all.
     """
 
     def __init__(
-        self, store: Store, workers: Workers, settings: Settings, metrics: Metrics
+        self,
+        store: Store,
+        workers: Workers,
+        settings: Settings,
+        metrics: Metrics,
+        kinds: Collection[str] | None = None,
     ) -> None:
         self.id = new_id("server")
         self._store, self._workers, self._settings = store, workers, settings
         self._metrics = metrics
-        self._queue = store.queue(self.id)
+        self._queue = store.queue(self.id, kinds)
         self._files = SnapshotFiles(workers.folder, store.catalogs, workers.count)
         self._threads = anyio.CapacityLimiter(workers.count + OWN_THREADS)
         self._loop = asyncio.get_running_loop()
@@ -262,6 +270,7 @@ class Dispatcher:
         with anyio.move_on_after(self._settings.job_time_limit_s) as scope:
             self._scopes[job.id] = scope
             try:
+                job = await self._insist(partial(furnished, self._store, job))
                 task = await self._insist(partial(self.with_catalog, job.task))
                 outcome = await self._workers.run(job.kind, task, partial(self._heard, job.id))
             except (TaskError, WorkerDiedError) as error:

@@ -71,6 +71,14 @@ FRONTIER_EXAMPLES: dict[str, Any] = {
     },
 }
 
+REGISTRATION_EXAMPLES: dict[str, Any] = {
+    "every morning, and when prices change": {
+        "workload": CHAT,
+        "schedule": {"cron": "0 6 * * *", "timezone": "Europe/Berlin", "on": "price_change"},
+        "policy": {"min_saving_pct": 15},
+    },
+}
+
 SIMULATION_EXAMPLES: dict[str, Any] = {
     "a stored plan": {"plan_id": "plan-…", "requests": 5000, "router": "least_loaded"}
 }

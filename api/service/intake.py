@@ -120,7 +120,7 @@ class Intake:
             catalog_id = made_from["catalog_id"]
         else:
             plan = dict(request.plan or {})
-        plan = self._simulable(plan)
+        plan = self.simulable(plan)
         trace = request.trace
         self.check_rows("coefficients", coefficients)
         most = self.settings.max_simulated_requests
@@ -287,8 +287,14 @@ class Intake:
             "see GET /v1/catalog/models, or send its config as {config: {…}, name: …}",
         )
 
-    def _simulable(self, plan: dict[str, Any]) -> dict[str, Any]:
-        """Return a plan document whose workload a worker can follow."""
+    def simulable(self, plan: dict[str, Any]) -> dict[str, Any]:
+        """Return a plan document whose workload a worker can follow.
+
+        Raises
+        ------
+        InputError, ProblemError
+            If it is none, has no fleet, or is beyond the limits.
+        """
         from solver.stored import parse_plan
 
         found = parse_plan(json.dumps(plan), "plan")

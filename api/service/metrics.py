@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,6 +72,19 @@ class Metrics:
         self.deliveries_waiting = make(
             Gauge, "deliveries_waiting", "Notices of the store that are still to be delivered."
         )
+        self.replannings = make(
+            Counter,
+            "replannings",
+            "Registered workloads planned again here, by what made them due and what came of it.",
+            ("trigger", "outcome"),
+        )
+        self.replanning_delay_seconds = make(
+            Histogram,
+            "replanning_delay_seconds",
+            "Seconds from when a schedule made a workload due to its decision.",
+            buckets=(*SECONDS, 1000, 3600),
+        )
+        self.due = make(Gauge, "due_workloads", "Registered workloads that wait to be planned.")
 
     def watch_workers(self, count: int, busy: Callable[[], int]) -> None:
         """Read the workers whenever somebody looks."""
@@ -90,6 +104,13 @@ class Metrics:
         gap = document["certificate"]["gap"]
         if gap is not None:
             self.gap.observe(gap)
+
+    def replanned(self, task: Mapping[str, Any], outcome: str) -> None:
+        """Take in what came of planning a registered workload again."""
+        self.replannings.labels(task["trigger"], outcome).inc()
+        if task["due_at"] is not None:
+            late = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(task["due_at"])
+            self.replanning_delay_seconds.observe(max(late.total_seconds(), 0.0))
 
     def text(self) -> bytes:
         """Return the figures in Prometheus's text format."""

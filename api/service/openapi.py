@@ -15,6 +15,7 @@ from api.schemas.estimate_request import EstimateRequest
 from api.schemas.export import say_units
 from api.schemas.frontier_request import FrontierRequest
 from api.schemas.notices import SubscriptionRequest
+from api.schemas.registration import Registration
 from api.schemas.requests import CatalogRows, ModelImport, PlanRequest, SimulationRequest
 from api.service.problems import Problem
 from solver.workload import Workload
@@ -28,6 +29,7 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     SimulationRequest,
     ComparisonRequest,
     FrontierRequest,
+    Registration,
     ModelImport,
     CatalogRows,
     SubscriptionRequest,

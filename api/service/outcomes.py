@@ -11,12 +11,14 @@ from sqlalchemy import Connection
 
 from api.service.metrics import Metrics
 from api.service.problems import TASK_PROBLEMS, problem
+from api.service.replanning import decided, failed
 from api.service.settings import Settings
 from api.service.workers import TaskAnswer, TaskError, WorkerDiedError
 from api.store.jobs import Job, Jobs
 from api.store.plans import store_document, store_plan, store_simulation
 from api.store.queue import Queue
 from api.store.records import new_id, now
+from api.store.registered import REPLANNING
 
 T = TypeVar("T")
 
@@ -25,6 +27,9 @@ Outcome = TaskAnswer | TaskError | WorkerDiedError | None
 
 REUSED = ("optimal", "infeasible")
 """Plans that equal requests are answered with. What ran out of time is tried again."""
+
+RESULTS = {REPLANNING: "decision"}
+"""Kind of a job → what its result is called, where that is not the same."""
 
 log = structlog.get_logger("minfleet.jobs")
 
@@ -100,8 +105,13 @@ class Outcomes:
         return await self._record_stop(job, attempt, timed_out=timed_out)
 
     async def _record_answer(self, job: Job, attempt: dict[str, Any], outcome: TaskAnswer) -> str:
-        result_id = new_id(job.kind)
-        document = {"id": result_id, "created_at": now().isoformat(), **outcome.document}
+        result_id = new_id(RESULTS.get(job.kind, job.kind))
+        head = {"id": result_id, "created_at": now().isoformat()}
+        if job.kind == REPLANNING:
+            document, store_result = decided(job, head, outcome.document)
+        else:
+            document = {**head, **outcome.document}
+            store_result = _storing(job, document)
         attempt["ended"] = "answered"
         finish = partial(
             self._queue.finish,
@@ -109,7 +119,7 @@ class Outcomes:
             "done",
             attempt=attempt,
             result_id=result_id,
-            store_result=_storing(job, document),
+            store_result=store_result,
         )
         kept = await self._insist(finish)
         log.info("job is done", job=job.id, result=result_id, kept=kept)
@@ -117,6 +127,8 @@ class Outcomes:
             return "queued"
         if job.kind == "plan":
             self._metrics.planned(document)
+        if job.kind == REPLANNING:
+            self._metrics.replanned(job.task, document["outcome"])
         return "done"
 
     async def _record_stop(self, job: Job, attempt: dict[str, Any], *, timed_out: bool) -> str:
@@ -138,8 +150,16 @@ class Outcomes:
         return "queued"
 
     async def _fail(self, job: Job, attempt: dict[str, Any], found: dict[str, Any]) -> str:
-        end = partial(self._queue.finish, job, "failed", attempt=attempt, problem=found)
-        await self._insist(end)
+        end = partial(
+            self._queue.finish,
+            job,
+            "failed",
+            attempt=attempt,
+            problem=found,
+            store_result=failed(job, found),
+        )
+        if await self._insist(end) and job.kind == REPLANNING:
+            self._metrics.replanned(job.task, "failed")
         return "failed"
 
     async def _give_up(self, job: Job, attempt: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "method-not-allowed": (405, "The method is not allowed here"),
     "slow-body": (408, "The body did not arrive in time"),
     "conflict": (409, "The state does not allow it"),
+    "moved-on": (412, "Another revision stands"),
     "too-large": (413, "The body is too large"),
     "media-type": (415, "The media type is not read"),
     "invalid": (422, "The input is wrong"),

@@ -6,9 +6,10 @@ import contextlib
 import datetime as dt
 import gc
 import hashlib
+import json
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,11 +26,13 @@ from api.service.dispatcher import Dispatcher
 from api.service.intake import Intake
 from api.service.metrics import Metrics
 from api.service.problems import TASK_PROBLEMS, ProblemError
+from api.service.scheduler import Scheduler
 from api.service.settings import Settings
 from api.service.workers import TaskError, WorkerDiedError, Workers
 from api.store.idempotency import IdempotencyError, IdempotencyUse
 from api.store.jobs import Job, NewJob, QueueFullError
 from api.store.records import digest_of
+from api.store.registered import REPLANNING
 from api.store.store import Store
 from data.errors import StoreError
 
@@ -92,6 +95,8 @@ class Service:
     ----------
     settings
         See `Settings`.
+    kinds
+        Kinds of jobs that are worked off; None for all.
 
     Raises
     ------
@@ -99,8 +104,8 @@ class Service:
         If the store's URL is wrong.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, kinds: Collection[str] | None = None) -> None:
+        self.settings, self._kinds = settings, kinds
         self.store = Store(settings.store_url)
         self.metrics = Metrics()
         self.intake = Intake(self.store, settings)
@@ -109,6 +114,7 @@ class Service:
         self.workers: Workers
         self.dispatcher: Dispatcher
         self.deliverer: Deliverer
+        self.scheduler: Scheduler
         self.stopping = False
         self.trouble: str | None = None
         self._prepared = False
@@ -134,7 +140,10 @@ class Service:
         memory_bytes = self.settings.worker_memory_mb * 2**20
         self.workers = Workers(self.settings.workers, memory_bytes)
         self.metrics.watch_workers(self.workers.count, lambda: self.workers.busy)
-        self.dispatcher = Dispatcher(self.store, self.workers, self.settings, self.metrics)
+        self.dispatcher = Dispatcher(
+            self.store, self.workers, self.settings, self.metrics, self._kinds
+        )
+        self.scheduler = Scheduler(self.store, self.settings, self.metrics, self.dispatcher.notify)
         self.deliverer = Deliverer(
             self.store, self.settings, self.metrics, self.dispatcher.id, self.sender
         )
@@ -144,6 +153,7 @@ class Service:
                 group.start_soon(self._warm_up)
                 group.start_soon(self.dispatcher.run)
                 group.start_soon(self.deliverer.run)
+                group.start_soon(self.scheduler.run, lambda: self.stopping)
                 yield
                 self.begin_stop()
                 await self.deliverer.drain()
@@ -208,7 +218,7 @@ class Service:
         Parameters
         ----------
         kind
-            ``plan``, ``simulation``, ``comparison`` or ``frontier``.
+            ``plan``, ``simulation``, ``comparison``, ``frontier`` or ``replanning``.
         prepare
             Turns the parsed body into a job.
 
@@ -308,6 +318,9 @@ class Service:
         raise StoredProblemError(job)
 
     def _document(self, kind: str, result_id: str) -> str | None:
+        if kind == REPLANNING:
+            found = self.store.decisions.get(result_id)
+            return None if found is None else json.dumps(found.to_dict())
         return self.store.plans.result(kind, result_id)
 
     async def quick(self, kind: str, task: dict[str, Any]) -> dict[str, Any]:
@@ -356,6 +369,11 @@ def job_url(job_id: str) -> str:
     return f"/v1/jobs/{job_id}"
 
 
+def result_url(kind: str, result_id: str) -> str:
+    """Return the path of what a job of a kind made."""
+    return f"/v1/{'decision' if kind == REPLANNING else kind}s/{result_id}"
+
+
 def wish_of(headers: Mapping[str, str], query: str) -> Wish:
     """Return how a request wants to be answered, from its headers (RFC 7240 for ``Prefer``).
 
@@ -394,7 +412,7 @@ def job_document(job: Job, progress: Mapping[str, Any] | None, ahead: int | None
         **{name: getattr(job, name) for name in shown},
         "queue_position": ahead,
         "progress": None if job.finished else progress,
-        "result_url": None if job.result_id is None else f"/v1/{job.kind}s/{job.result_id}",
+        "result_url": None if job.result_id is None else result_url(job.kind, job.result_id),
         "problem": job.problem,
         **{name: _iso(getattr(job, name)) for name in times},
     }

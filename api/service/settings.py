@@ -108,6 +108,13 @@ class Settings(BaseSettings):
     queue_limit: Annotated[
         int, Field(ge=1, description="Jobs that may wait; beyond it requests get 429.")
     ] = 200
+    scheduler: Annotated[
+        bool,
+        Field(
+            description="Plan registered workloads when they are due. Without it, only "
+            "`minfleet replan --due` and requests do; due workloads fill half the queue at most."
+        ),
+    ] = True
     job_time_limit_s: Annotated[
         float,
         Field(gt=0, description="Seconds after which a job is stopped, whatever it is doing."),

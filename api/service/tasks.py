@@ -202,6 +202,40 @@ def frontier_task(task: Task, reporter: Reporter) -> Answer:
     return found.to_dict()
 
 
+def replanning_task(task: Task, reporter: Reporter) -> Answer:
+    """Decide whether a registered workload keeps its fleet; propose one where none runs."""
+    from solver.replan.decide import replan
+    from solver.replan.first import propose
+    from solver.replan.memory import Memory
+    from solver.replan.policy import Policy
+    from solver.workload import Workload
+
+    arguments: Any = (
+        Workload.parse(task["content"], place="workload"),
+        _catalog(task["catalog_id"], task["catalog_file"]),
+    )
+    options: Any = {
+        "moment": dt.datetime.fromisoformat(task["moment"]),
+        "gap": task["settings"]["gap"],
+        "time_limit_s": task["settings"]["time_limit_s"],
+        "coefficients": _coefficients(task["coefficients"]),
+        "measured": _measured(task),
+        "progress": lambda stage: reporter.tell(stage=stage),
+    }
+    policy = Policy.parse(task["policy"])
+    if task["fleet"] is None:
+        found = propose(*arguments, policy, **options)
+    else:
+        memory = Memory.from_dict(task["memory"])
+        found = replan(*arguments, task["fleet"], policy, memory=memory, **options)
+    accepted = found.memory_if_accepted
+    return {
+        "decision": found.to_dict(),
+        "memory": found.memory.to_dict(),
+        "memory_if_accepted": None if accepted is None else accepted.to_dict(),
+    }
+
+
 def warm_task(task: Task, reporter: Reporter) -> Answer:
     """Load what plans need, so that the first one is as quick as the others."""
     from data.catalog import Catalog
@@ -224,6 +258,7 @@ TASKS: dict[str, Callable[[Task, Reporter], Answer]] = {
     "simulation": simulation_task,
     "comparison": comparison_task,
     "frontier": frontier_task,
+    "replanning": replanning_task,
     "warm": warm_task,
 }
 """Kind → what does it."""

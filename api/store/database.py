@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from data.errors import InputError, StoreError
+from data.errors import InputError, StoreError, StoreHeldError
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -109,8 +109,10 @@ class Database:
 
         Raises
         ------
-        InputError
+        StoreHeldError
             If another server holds it.
+        InputError
+            If it cannot be written.
         """
         path = self.engine.url.database
         if not self.is_sqlite:
@@ -126,7 +128,7 @@ class Database:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(handle)
-            raise InputError(
+            raise StoreHeldError(
                 f"{path}: another minfleet server uses this store; stop it, or give both a "
                 "PostgreSQL store with MINFLEET_STORE_URL."
             ) from None

@@ -31,7 +31,7 @@ class Job:
     Attributes
     ----------
     kind
-        ``plan`` or ``simulation``.
+        ``plan``, ``simulation``, ``comparison``, ``frontier`` or ``replanning``.
     digest
         Of the request: equal requests share a job while it is open.
     fresh
@@ -189,6 +189,16 @@ class Jobs:
 
         return self._database.read(work)
 
+    def open(self, kind: str) -> list[Job]:
+        """Return the jobs of a kind that wait or run, the oldest first."""
+        query = (
+            select(jobs)
+            .where(jobs.c.kind == kind, jobs.c.state.in_(("queued", "running")))
+            .order_by(jobs.c.number)
+        )
+        rows = self._database.read(lambda c: c.execute(query).all())
+        return [read_job(row) for row in rows]
+
     def counts(self) -> dict[str, int]:
         """Return how many jobs wait and run."""
         query = (
@@ -247,6 +257,19 @@ def _new_job(connection: Connection, made: str, new: NewJob, queue_limit: int) -
     if queued >= queue_limit:
         raise QueueFullError(queued)
     return _insert(connection, made, new)
+
+
+def open_jobs(connection: Connection, kind: str) -> set[str]:
+    """Return the digests of the jobs of a kind that wait or run."""
+    query = select(jobs.c.active_digest).where(
+        jobs.c.kind == kind, jobs.c.state.in_(("queued", "running"))
+    )
+    return set(connection.execute(query).scalars())
+
+
+def add_job(connection: Connection, new: NewJob) -> Job:
+    """Store a job within a transaction, or return the open one for an equal request."""
+    return _insert(connection, new_id("job"), new)
 
 
 def _insert(

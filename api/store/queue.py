@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
 from api.store.database import Database
+from api.store.decisions import REPLANNING, store_failure
 from api.store.jobs import Job, find_job, read_job, waiting
 from api.store.records import insert_new, now
 from api.store.tables import deliveries, instances, jobs
@@ -24,10 +25,14 @@ class Queue:
     ----------
     owner
         Id of the server.
+    kinds
+        Kinds of jobs that it takes; None for all.
     """
 
-    def __init__(self, database: Database, owner: str) -> None:
-        self._database, self.owner = database, owner
+    def __init__(
+        self, database: Database, owner: str, kinds: Collection[str] | None = None
+    ) -> None:
+        self._database, self.owner, self._kinds = database, owner, kinds
 
     def claim(self, *, look_first: bool = False) -> Job | None:
         """Return the job that has waited longest, running from now on; None if none waits.
@@ -49,6 +54,8 @@ class Queue:
                 .limit(1)
                 .with_for_update(skip_locked=True)
             )
+            if self._kinds is not None:
+                query = query.where(jobs.c.kind.in_(self._kinds))
             row = connection.execute(query).first()
             if row is None:
                 return None
@@ -228,7 +235,9 @@ def _end_attempt(connection: Connection, job: Job, attempt: dict[str, Any]) -> N
             "problem": json.dumps(problem),
             "finished_at": now(),
         }
-    connection.execute(update(jobs).where(*_held(job)).values(**values))
+    ended = connection.execute(update(jobs).where(*_held(job)).values(**values))
+    if ended.rowcount and values["state"] == "failed" and job.kind == REPLANNING:
+        store_failure(connection, job, problem)
 
 
 def _held(job: Job) -> tuple[Any, ...]:

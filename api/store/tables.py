@@ -241,17 +241,23 @@ registered = Table(
     Column("workload", Text, nullable=False),
     Column("policy", Text, nullable=False),
     Column("schedule", Text, nullable=False),
+    Column("basis", Text, nullable=False),
     Column("fleet", Text),
     Column("plan_id", String(40)),
     Column("memory", Text, nullable=False),
     Column("paused", Boolean, nullable=False),
     Column("due_at", UtcTime, index=True),
+    Column("planned_history", Number),
     Column("key_id", String(32)),
     _created(),
     Column("updated_at", UtcTime, nullable=False),
+    Column("removed_at", UtcTime),
 )
 """Workloads that are planned again and again. `fleet` is what runs, `memory` what the next
-decision must know of those before it, `revision` counts the changes of either."""
+decision must know of those before it, `basis` what else they are planned with. `revision` counts
+what people change, acceptances among it, and goes on where a removed name is registered again.
+`planned_history` is the number of the catalogue (`catalog_history`) that it was last planned with,
+where a newer one makes it due."""
 
 decisions = Table(
     "decisions",

@@ -26,13 +26,13 @@ def cases(number: int) -> settings:
     )
 
 
-@cases(120)
+@cases(70)
 @given(case=instances())
 def test_same_cost_and_same_verdict(case):
     _check(case)
 
 
-@cases(90)
+@cases(50)
 @given(case=instances(split=True))
 def test_same_cost_and_same_verdict_of_split_pools(case):
     _check(case)

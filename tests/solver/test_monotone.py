@@ -21,7 +21,7 @@ from solver.planner import plan
 GAP = 1e-6
 
 quietly = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -186,7 +186,7 @@ def harder(draw: st.DrawFn) -> tuple[Instance, Instance]:
     return case, changed
 
 
-@settings(quietly, max_examples=60)
+@settings(quietly, max_examples=40)
 @given(pair=harder())
 def test_harder_instances_of_the_program(pair):
     easier, harder = pair

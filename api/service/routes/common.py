@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from api.service.problems import KINDS, MEDIA_TYPE, ProblemError
-from api.service.service import Answer, Service, job_document, job_url
+from api.service.service import Answer, Service, job_document, job_url, result_url
 from api.store.jobs import Job
 
 JSON = "application/json"
@@ -106,8 +106,9 @@ async def answered(service: Service, kind: str, answer: Answer) -> Response:
         return json_response(
             shown, 202, {"Location": job_url(answer.job.id), "Preference-Applied": "respond-async"}
         )
+    assert answer.result_id is not None
     headers = {
-        "Content-Location": f"/v1/{kind}s/{answer.result_id}",
+        "Content-Location": result_url(kind, answer.result_id),
         "Minfleet-Cache": "hit" if answer.reused else "miss",
     }
     if answer.job is not None:

@@ -35,7 +35,7 @@ def test_every_example_runs(client, document, plan):
     for method, path, name, value in examples(document):
         if path == "/v1/simulations":
             value = {**value, "plan_id": plan["id"]}
-        tried = f"{path}?dry_run=true" if path in WRITES else path
+        tried = f"{path}?dry_run=true" if path in WRITES else path.format(name="example")
         answer = client.request(method, tried, json=value)
         assert answer.status_code in (200, 201), (path, name, answer.text[:500])
         sent.add(path)
@@ -48,6 +48,7 @@ def test_every_example_runs(client, document, plan):
         "/v1/catalog/offers",
         "/v1/catalog/models",
         "/v1/subscriptions",
+        "/v1/workloads/{name}",
     }
 
 
@@ -82,7 +83,7 @@ def test_every_answer_that_is_json_has_a_schema(document):
         assert contract.operation(method, path.replace("{", "").replace("}", "")) is not None
         good = [s for s in operation["responses"] if s[0] == "2"]
         assert good, (method, path)
-        for status in good:
+        for status in set(good) - {"204"}:
             contents = operation["responses"][status].get("content", {})
             assert contents, (method, path, status)
             assert all(c.get("schema") for c in contents.values())

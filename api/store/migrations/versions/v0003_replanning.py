@@ -41,14 +41,17 @@ def upgrade() -> None:
         sa.Column("workload", sa.Text(), nullable=False),
         sa.Column("policy", sa.Text(), nullable=False),
         sa.Column("schedule", sa.Text(), nullable=False),
+        sa.Column("basis", sa.Text(), nullable=False),
         sa.Column("fleet", sa.Text(), nullable=True),
         sa.Column("plan_id", sa.String(length=40), nullable=True),
         sa.Column("memory", sa.Text(), nullable=False),
         sa.Column("paused", sa.Boolean(), nullable=False),
         sa.Column("due_at", TIME, nullable=True),
+        sa.Column("planned_history", NUMBER, nullable=True),
         sa.Column("key_id", sa.String(length=32), nullable=True),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("updated_at", TIME, nullable=False),
+        sa.Column("removed_at", TIME, nullable=True),
         sa.PrimaryKeyConstraint("name", name="pk_registered"),
     )
     op.create_index("ix_registered_due_at", "registered", ["due_at"])
