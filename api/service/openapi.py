@@ -15,6 +15,7 @@ from api.schemas.estimate_request import EstimateRequest
 from api.schemas.export import say_units
 from api.schemas.frontier_request import FrontierRequest
 from api.schemas.notices import SubscriptionRequest
+from api.schemas.refreshes import RefreshRequest
 from api.schemas.registration import Registration
 from api.schemas.requests import CatalogRows, ModelImport, PlanRequest, SimulationRequest
 from api.service.problems import Problem
@@ -33,6 +34,7 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     ModelImport,
     CatalogRows,
     SubscriptionRequest,
+    RefreshRequest,
     Problem,
 )
 """Models that no route declares, since their bodies are read as JSON or YAML."""

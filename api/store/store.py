@@ -17,6 +17,7 @@ from api.store.jobs import Jobs
 from api.store.keys import Keys
 from api.store.plans import Plans
 from api.store.queue import Queue
+from api.store.refreshes import Refreshes
 from api.store.registered import Registrations
 from api.store.subscriptions import Subscriptions
 from data.errors import StoreError
@@ -39,6 +40,7 @@ class Store:
     def __init__(self, url: str, *, retry_s: float = RETRY_S) -> None:
         self.database = Database(url, retry_s=retry_s)
         self.catalogs = Catalogs(self.database)
+        self.refreshes = Refreshes(self.database, self.catalogs)
         self.plans = Plans(self.database)
         self.jobs = Jobs(self.database)
         self.keys = Keys(self.database)

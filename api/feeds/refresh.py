@@ -1,0 +1,198 @@
+"""Refreshing the catalogue in force, and deciding on what the gate held."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+from api.feeds.examine import Examined, examine, examine_reading
+from api.store.catalogs import InForce, MovedOnError
+from api.store.refreshes import NoRefreshError, NotHeldError, Refresh
+from api.store.store import Store
+from data.catalog import Catalog
+from data.errors import StoreError
+from data.feeds.gate import DEFAULT_LIMITS, Limits
+from data.feeds.read import Wanted
+from data.feeds.reading import Reading
+
+TRIES = 10
+"""How often a refresh is compared again because something else came in force meanwhile."""
+
+
+def refresh(
+    store: Store,
+    wanted: Wanted,
+    *,
+    name: str = "",
+    limits: Limits = DEFAULT_LIMITS,
+    partial: bool = False,
+    today: dt.date | None = None,
+    key_id: str | None = None,
+) -> Refresh:
+    """Read a feed and bring its prices in force, or hold or refuse them; every attempt is stored.
+
+    Parameters
+    ----------
+    wanted
+        What to read.
+    name
+        Tells feeds of one kind apart; "" for `default_name`.
+    limits, partial
+        See `data.feeds.gate.compare`.
+    today
+        Day that dates are held against; None for today's.
+    key_id
+        Of the API key that asks; None where there is none.
+
+    Raises
+    ------
+    InputError
+        If it was asked for wrongly. A feed that cannot be read is a refused refresh.
+    StoreError
+        If the store cannot be used, or other changes came in force before it, again and again.
+    """
+    day = today or dt.date.today()
+    name = name or default_name(wanted)
+    good = store.refreshes.last_good(wanted.feed, name)
+    had = providers_of(good)
+    reading: Reading | None = None
+    for _ in range(TRIES):
+        base = store.catalogs.in_force()
+        catalog = store.catalogs.load(base.catalog_id)
+        compared: dict[str, Any] = {"limits": limits, "had": had, "partial": partial}
+        if reading is None:
+            found = examine(wanted, catalog, day, **compared)
+            reading = found.reading
+        else:
+            found = examine_reading(reading, catalog, **compared)
+        try:
+            return store.refreshes.record(
+                wanted.feed,
+                name,
+                wanted.place,
+                found.state,
+                found.report,
+                base=base,
+                catalog=found.catalog,
+                key_id=key_id,
+            )
+        except MovedOnError:
+            continue
+    raise _too_busy()
+
+
+def approve(store: Store, refresh_id: str, by: str) -> Refresh:
+    """Bring a held refresh in force, in the name of a person.
+
+    Where something else came in force since it was compared, it is compared again; it stays held,
+    with a new report, where that shows what the person has not seen.
+
+    Raises
+    ------
+    NoRefreshError
+        If there is no such refresh.
+    NotHeldError
+        If it is not held.
+    StoreError
+        See `refresh`.
+    """
+    for _ in range(TRIES):
+        held = _held(store, refresh_id)
+        base = store.catalogs.in_force()
+        assert held.catalog_id is not None
+        candidate = store.catalogs.load(held.catalog_id)
+        try:
+            if base.catalog_id == held.base_id:
+                return store.refreshes.approve(
+                    refresh_id, by, report=held.report, catalog=candidate, base=base
+                )
+            again = _compared_again(store, held, candidate, base)
+            assert again.catalog is not None
+            report = {**again.report, "compared_again": True}
+            if _was_seen(held, again):
+                return store.refreshes.approve(
+                    refresh_id, by, report=report, catalog=again.catalog, base=base
+                )
+            return store.refreshes.compared_again(refresh_id, report, again.catalog, base)
+        except MovedOnError:
+            continue
+    raise _too_busy()
+
+
+def reject(store: Store, refresh_id: str, by: str) -> Refresh:
+    """Decide that a held refresh does not come in force; raises as `approve`."""
+    _held(store, refresh_id)
+    return store.refreshes.reject(refresh_id, by)
+
+
+def default_name(wanted: Wanted) -> str:
+    """Return the name of a feed that was given none: its kind, with the clouds of SkyPilot lists.
+
+    A feed that loses a provider is held, so that lists of other providers need other names.
+    """
+    providers = "+".join(dict.fromkeys(x.provider for x in wanted.listings if x.provider))
+    return f"{wanted.feed}/{providers}"[:100] if providers else wanted.feed
+
+
+def providers_of(good: Refresh | None) -> tuple[str, ...]:
+    """Return the providers that a refresh had."""
+    return () if good is None else tuple(p["provider"] for p in good.report["providers"])
+
+
+def _held(store: Store, refresh_id: str) -> Refresh:
+    found = store.refreshes.get(refresh_id)
+    if found is None:
+        raise NoRefreshError(refresh_id)
+    if found.state != "held":
+        raise NotHeldError(found.state)
+    return found
+
+
+def _compared_again(store: Store, held: Refresh, candidate: Catalog, base: InForce) -> Examined:
+    """Compare the prices of a held refresh with what is in force by now."""
+    report = held.report
+    providers = {p["provider"] for p in report["providers"]}
+    assert held.base_id is not None
+    before = {o.offer_id: o for o in store.catalogs.load(held.base_id).offers}
+    offers = tuple(
+        o
+        for o in candidate.offers
+        if before.get(o.offer_id) != o
+        or (not report["partial"] and o.provider in providers and o.pricing in report["pricing"])
+    )
+    reading = Reading(
+        feed=held.feed,
+        place=held.place,
+        offers=offers,
+        skipped=(),
+        rows=report["counts"]["rows"],
+        pricing=tuple(report["pricing"]),
+    )
+    found = examine_reading(
+        reading,
+        store.catalogs.load(base.catalog_id),
+        limits=Limits(**report["limits"]),
+        had=report["gone"],
+        partial=report["partial"],
+    )
+    read = ("providers", "missing", "skipped", "skipped_by_reason")
+    counts = {**found.report["counts"]}
+    for count in ("rows", "offers", "without_accelerator", "skipped"):
+        counts[count] = report["counts"][count]
+    told = {**found.report, **{k: report[k] for k in read}, "counts": counts}
+    return replace(found, report=told)
+
+
+def _was_seen(held: Refresh, again: Examined) -> bool:
+    """Whether what goes and what moves too far was in the report that a person approved."""
+    removed, beyond = set(held.report["removed"]), {m["offer_id"] for m in held.report["beyond"]}
+    return removed >= set(again.report["removed"]) and beyond >= {
+        m["offer_id"] for m in again.report["beyond"]
+    }
+
+
+def _too_busy() -> StoreError:
+    return StoreError(
+        "other changes came in force before this one, again and again; try it once more."
+    )
