@@ -308,13 +308,13 @@ class Client(WorkloadCalls):
         more
             What a `RefreshRequest` has besides.
         """
-        body = {"feed": feed, "files": [dict(f) for f in files], **_given(more)}
+        body = {"feed": feed, "files": [dict(f) for f in files], **given(more)}
         path, query = "/v1/catalog/refreshes", {"dry_run": dry_run}
         return self._get_json("POST", path, RefreshDocument, json=body, params=query)
 
     def refreshes(self, **query: Any) -> RefreshList:
         """Return refreshes of prices, the latest first; raises as `plan`."""
-        return self._get_json("GET", "/v1/catalog/refreshes", RefreshList, params=_given(query))
+        return self._get_json("GET", "/v1/catalog/refreshes", RefreshList, params=given(query))
 
     def read_refresh(self, refresh_id: str) -> RefreshDocument:
         """Return a refresh of prices; raises as `plan`."""
@@ -332,7 +332,7 @@ class Client(WorkloadCalls):
 
     def prices(self, **query: Any) -> PriceHistory:
         """Return prices over the snapshots that were in force; raises as `plan`."""
-        return self._get_json("GET", "/v1/catalog/prices", PriceHistory, params=_given(query))
+        return self._get_json("GET", "/v1/catalog/prices", PriceHistory, params=given(query))
 
     def offers_csv(self, **query: Any) -> str:
         """Return offers as the CSV that an offers file is; raises as `plan`."""

@@ -69,10 +69,8 @@ def pool_sentence(pool: Entry) -> str:
     if before is None:
         return f"{counted(more, 'new replica')} on {where} {settings(after)} ({pool['offer_id']})"
     if after is None:
-        return (
-            f"{counted(-more, 'replica')} on {where} {settings(before)} "
-            f"({pool['offer_id']}) {'goes' if more == -1 else 'go'}"
-        )
+        replicas = "replica" if more == -1 else "replicas"
+        return f"{-more:,} fewer {replicas} on {where} {settings(before)} ({pool['offer_id']})"
     changed = ", ".join(
         f"{SETTING_WORDS[name]} {before[name]} → {after[name]}" for name in pool["settings_changed"]
     )
@@ -93,8 +91,9 @@ def purchase_sentence(purchase: Entry) -> str:
     before, after, more = purchase["first"], purchase["second"], purchase["nodes_change"]
     offer = purchase["offer_id"]
     if before is None:
-        price = usd(after["price_per_node_hour_usd"])
-        return f"rent {counted(after['nodes'], 'node')} of {offer} at {price} each an hour"
+        price = after["price_per_node_hour_usd"]
+        told = "" if price is None else f" at {usd(price)} each an hour"
+        return f"rent {counted(after['nodes'], 'node')} of {offer}{told}"
     if after is None:
         return f"give back {counted(before['nodes'], 'node')} of {offer}"
     said = []

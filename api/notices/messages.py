@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from api.difference_words import headline
+from api.decision_words import decision_difference
+from api.difference_words import fraction, headline, sentences
 from api.output import counted, price, usd
 from api.store.events import Event
 
@@ -75,8 +76,15 @@ def event_document(event: Event, public_url: str = "") -> dict[str, Any]:
         "title": message.title,
         "text": message.text,
         "url": link,
+        "difference": _difference(event),
         "document": event.document,
     }
+
+
+def _difference(event: Event) -> dict[str, Any] | None:
+    """Return where the fleet that a decision weighed differs, with the words."""
+    found = decision_difference(event.document) if event.kind.startswith("decision.") else None
+    return None if found is None else {**found, "words": sentences(found)}
 
 
 def _decision_title(name: str, outcome: str, document: Document) -> str:
@@ -101,31 +109,20 @@ def _decision(document: Document, outcome: str) -> Iterator[str]:
     if cost is not None and was is not None and f"{cost:.2f}" != f"{was:.2f}":
         yield f"At today's prices the fleet costs {usd(cost)} an hour; it was {usd(was)}."
     yield from (_repriced(p) for p in current.get("purchases") or () if _moved(p))
-    if outcome in ("switch", "must_switch"):
-        yield from _change(document)
+    if outcome not in ("switch", "must_switch"):
+        return
+    difference = decision_difference(document)
+    if difference is not None:
+        yield headline(difference)
+    steps = document.get("steps") or ()
+    if steps:
+        yield f"It takes {counted(len(steps), 'step')}; none has less capacity than the load."
     accepted = document.get("accepted_by")
     if accepted:
         by = "by its policy" if accepted == "policy" else f"with the key {accepted}"
         yield f"The switch was accepted {by}."
-    elif outcome in ("switch", "must_switch") and document.get("proposed_plan_id"):
+    elif document.get("proposed_plan_id"):
         yield "It waits to be accepted."
-
-
-def _change(document: Document) -> Iterator[str]:
-    difference, saving = document.get("difference"), document.get("saving") or {}
-    change = document.get("change") or {}
-    if difference:
-        yield headline(difference)
-    if change.get("total_usd") is not None:
-        told = f"The change costs {usd(change['total_usd'])} once"
-        if change.get("payback_h") is not None:
-            told += f" and is paid back in {change['payback_h']:,.1f} h"
-        if saving.get("usd_per_hour") is not None:
-            told += f"; it saves {usd(saving['usd_per_hour'])} an hour"
-        yield f"{told}."
-    steps = document.get("steps") or ()
-    if steps:
-        yield f"It takes {counted(len(steps), 'step')}; none has less capacity than the load."
 
 
 def _moved(purchase: Document) -> bool:
@@ -152,19 +149,28 @@ def _refresh_title(feed: str, what: str) -> str:
 def _refresh(event: Event, what: str) -> Iterator[str]:
     document = event.document
     yield from (_sentence(r) for r in document.get("reasons") or ())
-    counts = document.get("counts") or {}
+    counts = document.get("counts")
     if counts:
-        yield _sentence(", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in counts.items()))
-    rows = document.get("rows") or ()
-    yield from (_sentence(_row(r)) for r in rows[:MOST_ROWS])
+        yield (
+            f"{counted(counts['offers'], 'offer')} read: {counts['added']:,} new, "
+            f"{counts['removed']:,} gone, {counts['moved']:,} at another price."
+        )
+    for provider, number in sorted((document.get("gone") or {}).items()):
+        yield f"{provider} is gone, with {counted(number, 'offer')}."
+    rows = document.get("beyond") or ()
+    if len(rows) > 1:  # of one, the reason tells
+        yield from map(_move, rows[:MOST_ROWS])
     if len(rows) > MOST_ROWS:
-        yield f"{len(rows) - MOST_ROWS:,} more rows are named there."
+        yield f"{counted(len(rows) - MOST_ROWS, 'more row')} moved as far."
+    if document.get("decided_by"):
+        yield f"Approved by {document['decided_by']}."
 
 
-def _row(row: Any) -> str:
-    if not isinstance(row, Mapping):
-        return str(row)
-    return str(row.get("sentence") or row.get("reason") or row.get("offer_id"))
+def _move(row: Document) -> str:
+    change = row.get("change_pct")
+    part = "" if change is None else f" ({fraction(change / 100)})"
+    old, new = price(row["old_usd"]), price(row["new_usd"])
+    return f"{row['offer_id']}: {old} → {new} a node-hour{part}."
 
 
 def _sentence(text: Any) -> str:

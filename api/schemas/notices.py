@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api.schemas.base import Document
+from api.schemas.difference import DifferenceDocument
 from api.schemas.requests import Request
 from api.schemas.units import Count, Seconds
 
@@ -103,6 +104,9 @@ class EventDocument(Document):
     """What belongs to it, a sentence a line."""
     url: str | None
     """The view of the page that shows it; null where the server does not know its own address."""
+    difference: DifferenceDocument | None
+    """Where the fleet that a decision weighed differs from the running one, as repriced; null where
+    there is none."""
     document: dict[str, Any]
     """It in figures: the decision without its plans, or the report of a refresh."""
 
