@@ -217,6 +217,9 @@ def pages() -> dict[str, dict[str, str]]:
             "frontier": table(field_rows(bare_schema("frontier"), OF_POINTS)),
             "sweep-document": table(field_rows(bare_schema("sweep"), OF_SWEEPS)),
         },
+        "notifications.md": {
+            "event": table(field_rows(bare_schema("event"), {"DifferenceDocument"})),
+        },
         "registered-workloads.md": {
             "registration": table(field_rows(bare_schema("registration"), OF_REGISTRATIONS)),
             "registered": table(field_rows(bare_schema("registered"))),

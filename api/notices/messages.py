@@ -14,6 +14,8 @@ from api.store.events import Event
 
 Document = Mapping[str, Any]
 
+SCHEMA = "minfleet/event/v1"
+
 MOST_ROWS = 10
 """Rows of a refresh that a message names."""
 
@@ -68,6 +70,7 @@ def event_document(event: Event, public_url: str = "") -> dict[str, Any]:
     message = message_of(event)
     link = f"{public_url.rstrip('/')}{message.path}" if public_url and message.path else None
     return {
+        "schema": SCHEMA,
         "id": event.id,
         "number": event.number,
         "kind": event.kind,

@@ -222,7 +222,7 @@ def over_time(lines: Mapping[str, Sequence[Point]], until: str, *, step: bool = 
     return base() | {
         "grid": {"left": 8, "right": 24, "top": 24 + 22 * len(series), "bottom": 24,
                  "containLabel": True},
-        "legend": {**base()["legend"], "orient": "vertical"},
+        "legend": {**base()["legend"], "orient": "vertical", "itemWidth": 34},
         "xAxis": {
             "type": "time",
             "axisLabel": {"color": QUIET, "fontSize": 12, "hideOverlap": True},

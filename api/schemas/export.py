@@ -16,6 +16,7 @@ from api.schemas.difference import DifferenceDocument
 from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
 from api.schemas.frontier import FrontierDocument
+from api.schemas.notices import EventDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.registered import RegisteredDocument
 from api.schemas.registration import Registration
@@ -36,6 +37,7 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "simulation": SimulationDocument,
     "explanation": ExplanationDocument,
     "difference": DifferenceDocument,
+    "event": EventDocument,
     "registration": Registration,
     "registered": RegisteredDocument,
 }

@@ -88,6 +88,8 @@ class TestResult(Document):
 class EventDocument(Document):
     """Something that happened; webhooks carry it as `data`."""
 
+    schema_: Literal["minfleet/event/v1"]
+    """`minfleet/event/v1`."""
     id: str
     """Name of the event, and the `webhook-id` of webhooks: receivers drop what they have seen."""
     number: Annotated[int, Field(ge=0)]

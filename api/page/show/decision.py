@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from api.decision_words import decision_difference
 from api.difference_words import sentences
-from api.output import counted, num, usd
+from api.output import counted, num, price, usd
 from api.page.show.html import Cell, chip, link, links, moment, section, table, tag, text
 
 Document = Mapping[str, Any]
@@ -30,7 +30,7 @@ TRIGGERS = {
 
 ACTIONS = {"add": "start", "remove": "stop", "change": "change"}
 
-UNITS = {"percent": "%", "h": "h", "fraction": "", "": ""}
+UNITS = {"percent": "%", "fraction": "", "ratio": ""}
 
 
 def outcome_chip(outcome: str) -> Cell:
@@ -188,11 +188,11 @@ def repriced(document: Document) -> Cell:
         for p in found
     ]
     headings = ("offer", "nodes", "$/node-h then", "today", "")
-    return section("What runs", table(headings, rows))
+    return section("What runs", table(headings, rows, stacks=True))
 
 
 def _price(value: float | None) -> str:
-    return "–" if value is None else f"${value:,.4g}"
+    return "–" if value is None else price(value)
 
 
 def certificates(document: Document) -> Cell:

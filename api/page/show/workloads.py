@@ -21,7 +21,7 @@ def schedule_words(schedule: Mapping[str, Any] | None, *, paused: bool) -> str:
     if schedule and schedule.get("on") == "price_change":
         found.append("when prices change")
     told = ", ".join(found) or "on request"
-    return f"{told}; it rests" if paused else told
+    return f"{told}; paused now" if paused else told
 
 
 def workload_table(entries: Sequence[Entry]) -> Cell:

@@ -126,8 +126,8 @@ def _held(asker: Asker, refresh: dict[str, Any]) -> None:
             ui.navigate.to("/prices")
 
         with ui.element("div").classes("row-of-buttons"):
-            yes = ui.button("Approve", icon="check").props("unelevated no-caps")
-            yes.classes("main-button")
+            yes = ui.button("Approve", icon="check", color=None).classes("main-button")
+            yes.props("unelevated no-caps")
             yes.on_click(lambda: decide(yes, approved=True))
             no = ui.button("Reject", icon="close").props("flat no-caps dense")
             no.on_click(lambda: decide(no, approved=False))

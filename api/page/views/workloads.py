@@ -132,8 +132,8 @@ def _buttons(
     if open_proposal:
         assert shown is not None
         decision_id = str(shown["id"])
-        accept = ui.button("Accept the proposal", icon="check").props("unelevated no-caps")
-        accept.classes("main-button")
+        accept = ui.button("Accept the proposal", icon="check", color=None).classes("main-button")
+        accept.props("unelevated no-caps")
         accept.on_click(lambda: run(accept, ask_fleet.accept(asker, decision_id)))
     decide = ui.button("Decide now", icon="refresh").props("flat no-caps dense")
     decide.on_click(lambda: run(decide, ask_fleet.decide_now(asker, name)))
