@@ -80,6 +80,9 @@ def test_each_event_arrives_once_after_it_is_back(tmp_path, receiver):
         assert counts['minfleet_deliveries_total{kind="webhook",state="retried"}'] >= 2
         secret = hook.secret.removeprefix("whsec_")
         log = server.log_path.read_text()
+        tried = client.post(f"/v1/subscriptions/{hook.id}/test").json()
+        assert tried["delivered"], tried
+        assert receiver.taken.pop()["body"]["type"] == "subscription.test"
         assert "SECRET-PATH" not in log
         assert secret not in log
         assert server.stop() == 0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from live_server import until
-from receivers import Receiver
-from service_kit import checked, problem
+from service_kit import problem
 
 from api.store.events import record_event
 from api.store.store import Store
@@ -108,31 +107,3 @@ def test_events_and_what_became_of_them(client, shared, subscribed):
     assert client.post(f"{path}/send-again").json() == {"deliveries": 0}, "none failed for good"
     problem(client.post(f"{path}/send-again", params={"event_id": "event-nope"}), "conflict")
     problem(client.get("/v1/events/event-nope"), "not-found")
-
-
-def test_only_who_administers_may_subscribe(tmp_path):
-    """A key that reads sees that there are subscriptions, and sends nothing anywhere."""
-    from live_server import serving, sqlite_url
-
-    url = sqlite_url(tmp_path)
-    store = Store(url)
-    store.migrate()
-    (_, reads), (_, administers) = (store.keys.create(s, s, 600) for s in ("read", "admin"))
-    store.close()
-    receiver = Receiver().start()
-    settings = {"require_keys": True, "notify_private_hosts": '["127.0.0.1"]', "workers": 1}
-    with serving(url, tmp_path, **settings) as server:
-        reader = checked(server, Authorization=f"Bearer {reads}")
-        admin = checked(server, Authorization=f"Bearer {administers}")
-        content = {"kind": "webhook", "target": receiver.url}
-        problem(reader.post("/v1/subscriptions", json=content), "forbidden")
-        made = admin.post("/v1/subscriptions", json=content).json()
-        path = f"/v1/subscriptions/{made['id']}"
-        receiver.secret = made["secret"]
-        assert admin.post(f"{path}/test").json()["delivered"]
-        assert receiver.taken[0]["body"]["type"] == "subscription.test"
-        assert reader.get(path).status_code == 200
-        for call in (f"{path}/test", f"{path}/send-again"):
-            problem(reader.post(call), "forbidden")
-        problem(reader.delete(path), "forbidden")
-    receiver.stop()
