@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.schemas.comparison import ComparisonDocument
+from api.schemas.decision import DecisionDocument
 from api.schemas.difference import DifferenceDocument
 from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
@@ -19,10 +20,10 @@ from api.schemas.frontier import FrontierDocument
 from api.schemas.notices import EventDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.registered import RegisteredDocument
-from api.schemas.registration import Registration
 from api.schemas.simulation import SimulationDocument
 from api.schemas.sweep import SweepDocument
 from solver.blocks import UNIT
+from solver.replan.policy import Policy
 from solver.workload import Workload
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -38,7 +39,8 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "explanation": ExplanationDocument,
     "difference": DifferenceDocument,
     "event": EventDocument,
-    "registration": Registration,
+    "policy": Policy,
+    "decision": DecisionDocument,
     "registered": RegisteredDocument,
 }
 """Name of each schema → the model that it is made from."""

@@ -8,6 +8,20 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api.schemas.base import Document, Omittable
+from api.schemas.decision import (
+    ChangeCost,
+    Confirmations,
+    ConsideredFleet,
+    DecisionCatalog,
+    EvaluatedRule,
+    ProgramProof,
+    Proofs,
+    RunningFleet,
+    Saving,
+    Step,
+)
+from api.schemas.plan import PlanDocument
+from solver.replan.policy import Policy
 
 Trigger = Literal["schedule", "price_change", "request", "first"]
 
@@ -62,6 +76,8 @@ class RegisteredList(Document):
 class RegisteredDocument(RegisteredEntry):
     """A registered workload."""
 
+    schema_: Literal["minfleet/registered/v1"]
+    """Version of this document."""
     workload: dict[str, Any]
     """What is to be served, as it was checked."""
     policy: dict[str, Any]
@@ -91,8 +107,8 @@ class DecisionEntry(Document):
     """`keep`, `switch`, `must_switch`; or `failed`, where no decision was come to."""
     reasons: list[str]
     """Why, in sentences."""
-    saving: dict[str, Any] | None
-    """What the proposed fleet saves; null where there is nothing to compare with."""
+    saving: Saving | None
+    """What the other fleet saves; null where no decision was come to."""
     proposed_plan_id: str | None
     """The stored plan that is proposed; null for none."""
     job_id: str | None
@@ -116,6 +132,14 @@ class DecisionList(Document):
     """Path of the next page; null on the last."""
 
 
+class StoredProofs(Proofs):
+    """The programs that were solved."""
+
+    held: ProgramProof | None  # type: ignore[assignment]
+    """The running fleet with its shares free and everything else fixed; null where none runs
+    yet."""
+
+
 class StoredDecisionDocument(Document):
     """A decision on a registered workload: `minfleet/decision/v1`, and what became of it."""
 
@@ -137,8 +161,35 @@ class StoredDecisionDocument(Document):
     """`keep`, `switch`, `must_switch`; or `failed`, where no decision was come to."""
     reasons: list[str]
     """Why, in sentences."""
-    proposed: dict[str, Any] | None
+    decided_at: Omittable[str] = None
+    """When it was decided; stored right after. This and what follows is left out where no decision
+    was come to."""
+    catalog: Omittable[DecisionCatalog] = None
+    """The catalogue that it was made over."""
+    policy: Omittable[Policy] = None
+    """The policy, defaults filled in."""
+    current: RunningFleet | None = None
+    """The running fleet, at today's prices; null where none runs yet."""
+    program: Literal["free", "within_rules"] | None = None
+    """Which program the other fleet is the best of; null without another fleet."""
+    proposed: PlanDocument | None
     """The proposed plan with its `id`, under which it is stored; null for none."""
+    considered: ConsideredFleet | None = None
+    """The fleet that was weighed, whether it is proposed or not; null without one."""
+    saving: Omittable[Saving] = None
+    """What it saves."""
+    change: ChangeCost | None = None
+    """What the change to it costs; null without one."""
+    rules: Omittable[list[EvaluatedRule]] = None
+    """Every rule, whatever the outcome; none where no fleet runs yet."""
+    steps: Omittable[list[Step]] = None
+    """How to get from the running to the proposed fleet."""
+    certificates: Omittable[StoredProofs] = None
+    """What is proven."""
+    confirmations: Omittable[Confirmations] = None
+    """How often the fleet was found in a row."""
+    warnings: Omittable[list[str]] = None
+    """What to know before acting on it."""
     problem: Omittable[dict[str, Any]] = None
     """Why no decision was come to, as a problem document (RFC 9457)."""
     memory_if_accepted: dict[str, Any] | None

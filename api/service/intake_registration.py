@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
 
 from api.schedules import check_times
+from api.schemas.base import Document
+from api.schemas.plan import BoughtOffer
+from api.schemas.plan_pools import PlannedPool
 from api.schemas.registration import Registration, ReplanningSettings
 from api.service.intake import Intake, cells_of, parsed
 from api.service.problems import ProblemError
@@ -94,6 +99,7 @@ def _fleet(
     if plan is not None:
         if not isinstance(plan, dict):
             raise InputError("plan: must be a plan document.")
+        _check_parts(plan)
         return intake.simulable(plan), basis
     if plan_id is None:
         return None, basis
@@ -103,6 +109,29 @@ def _fleet(
         raise ProblemError("not-found", f"plan_id: there is no plan {plan_id!r}.")
     basis = {name: made_from.get(name) for name in basis}
     return intake.simulable(json.loads(text)), basis
+
+
+class _Fleet(Document):
+    """What of a plan document says which fleet runs."""
+
+    pools: list[PlannedPool]
+    purchases: Annotated[list[BoughtOffer], Field(min_length=1)]
+
+
+def _check_parts(plan: dict[str, Any]) -> None:
+    """Refuse a plan document whose fleet was written by hand, and wrongly."""
+    if "pools" not in plan or "purchases" not in plan:
+        return  # the sentence of a document that is none is better
+    try:
+        _Fleet.model_validate({name: plan[name] for name in ("pools", "purchases")})
+    except ValidationError as error:
+        wrong = [e for e in error.errors(include_url=False) if e["type"] != "missing"]
+        if not wrong:  # an older minfleet wrote fewer fields; what is needed is looked at later
+            return
+        first = wrong[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+        raise InputError(f"plan.{place}: {message[0].lower()}{message[1:]}.") from None
 
 
 def _schedule(request: Registration) -> dict[str, Any]:

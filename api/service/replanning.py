@@ -39,7 +39,7 @@ def furnished(store: Store, job: Job) -> Job:
     if job.kind != REPLANNING:
         return job
     name = job.task["workload"]
-    live = store.registered.get(name)
+    live, catalog_id = store.registered.with_catalog(name)
     if live is None:
         raise TaskError("input", f"the workload {name!r} is registered no more.")
     more = {
@@ -48,7 +48,7 @@ def furnished(store: Store, job: Job) -> Job:
         "policy": live.policy,
         "fleet": live.fleet,
         "memory": live.memory,
-        "catalog_id": store.catalogs.in_force().catalog_id,
+        "catalog_id": catalog_id,
         "moment": now().isoformat(),
         **live.basis,
     }

@@ -158,6 +158,12 @@ class Registrations:
         """Return a registered workload."""
         return self._database.read(lambda connection: find_registered(connection, name))
 
+    def with_catalog(self, name: str) -> tuple[Registered | None, str]:
+        """Return a registered workload and the id of the catalogue in force, of one moment."""
+        return self._database.read(
+            lambda connection: (find_registered(connection, name), newest_catalog(connection)[1])
+        )
+
     def list(self, limit: int, *, after: str | None = None) -> list[Registered]:
         """Return registered workloads in the order of their names, those after a name.
 

@@ -1,4 +1,4 @@
-"""Due times: cron as Debian reads it, over the changes of clocks; what cannot be read is refused."""
+"""Due times: cron as Debian reads it, over changes of clocks; what cannot be read is refused."""
 
 from __future__ import annotations
 

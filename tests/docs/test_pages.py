@@ -31,6 +31,7 @@ PAGES = [
     "docs/page.md",
     "docs/performance-model.md",
     "docs/plan.md",
+    "docs/registered-workloads.md",
     "docs/rest.md",
     "docs/schemas.md",
     "docs/simulation.md",

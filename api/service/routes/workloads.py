@@ -280,7 +280,8 @@ def _entry(found: Registered) -> dict[str, Any]:
 async def _shown(service: Service, found: Registered, status: int = 200) -> Response:
     job_id = await to_thread.run_sync(service.store.registered.open_job, found)
     parts = ("workload", "policy", "fleet", "memory", "basis")
-    content = {**_entry(found), **{p: getattr(found, p) for p in parts}, "job_id": job_id}
+    head = {"schema": "minfleet/registered/v1", **_entry(found)}
+    content = {**head, **{p: getattr(found, p) for p in parts}, "job_id": job_id}
     answer = shown(content)
     answer.status_code = status
     answer.headers["ETag"] = f'"{found.revision}"'

@@ -1,4 +1,4 @@
-"""Registered workloads over HTTP: what is refused, revisions, decisions now, acceptance, removal."""
+"""Registered workloads over HTTP: refusals, revisions, decisions now, acceptance, removal."""
 
 from __future__ import annotations
 
@@ -97,6 +97,28 @@ def test_a_fleet_that_is_not_named_stays(client, plan, path):
 )
 def test_what_is_wrong_is_named(client, plan, path, more, kind, said):
     assert said in problem(client.put(path, json=held(plan, **more)), kind)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "said"),
+    [
+        ("pools", {"tp": 0}, "plan.pools.0.tp: should be greater than or equal to 1"),
+        ("pools", {"replicas": "x"}, "plan.pools.0.replicas"),
+        ("purchases", {"nodes": -3}, "plan.purchases.0.nodes"),
+        ("purchases", {"offer_id": None}, "plan.purchases.0.offer_id"),
+    ],
+)
+def test_a_fleet_that_was_written_wrongly_is_refused(client, plan, path, part, change, said):
+    broken = {**plan, part: [{**plan[part][0], **change}]}
+    assert said in problem(client.put(path, json={"workload": SMALL, "plan": broken}), "invalid")
+    none = client.put(path, json={"workload": SMALL, "plan": {**plan, "purchases": []}})
+    assert "plan.purchases" in problem(none, "invalid")
+
+
+def test_a_plan_document_is_a_fleet_as_good_as_a_stored_one(client, plan, path):
+    made = client.put(path, json={"workload": SMALL, "plan": plan})
+    assert (made.status_code, made.json()["plan_id"]) == (201, None)
+    assert client.post(f"{path}/replanning").json()["outcome"] == "keep"
 
 
 def test_names_headers_and_pages_that_cannot_be(client, plan):

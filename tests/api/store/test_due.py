@@ -203,6 +203,19 @@ def test_the_queue_is_filled_by_half_and_the_longest_due_come_first(store):
     assert (list(store.due.claim(8).jobs), store.due.count()) == (["w0"], 0)
 
 
+def test_a_schedule_that_cannot_be_read_any_more_holds_up_no_other(store):
+    for name in ("gone", "well"):
+        put(store, name)
+    set_due(store, "gone", "well")
+    gone = json.dumps({**DAILY, "timezone": "Atlantis/Capital"})
+    where = registered.c.name == "gone"
+    store.database.write(lambda c: c.execute(update(registered).where(where).values(schedule=gone)))
+    claimed = store.due.claim(LIMIT)
+    assert set(claimed.jobs) == {"gone", "well"}
+    assert "'Atlantis/Capital' is not known" in claimed.broken["gone"]
+    assert store.registered.get("gone").due_at is None
+
+
 def test_many_claimers_at_once_plan_each_once(store):
     names = [f"w{n:02}" for n in range(24)]
     for name in names:
