@@ -226,6 +226,9 @@ def pages() -> dict[str, dict[str, str]]:
             "frontier": table(field_rows(bare_schema("frontier"), OF_POINTS)),
             "sweep-document": table(field_rows(bare_schema("sweep"), OF_SWEEPS)),
         },
+        "notifications.md": {
+            "event": table(field_rows(bare_schema("event"), {"DifferenceDocument"})),
+        },
         "registered-workloads.md": {
             "registered": table(field_rows(bare_schema("registered"))),
         },
@@ -236,7 +239,7 @@ def pages() -> dict[str, dict[str, str]]:
         "simulation.md": {"document": table(field_rows(bare_schema("simulation")))},
         "schemas.md": {
             name: table(field_rows(bare_schema(name), OF_PLANS))
-            for name in ("estimate", "explanation")
+            for name in ("estimate", "explanation", "difference")
         },
     }
 

@@ -13,9 +13,11 @@ from pydantic import BaseModel
 
 from api.schemas.comparison import ComparisonDocument
 from api.schemas.decision import DecisionDocument
+from api.schemas.difference import DifferenceDocument
 from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
 from api.schemas.frontier import FrontierDocument
+from api.schemas.notices import EventDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.registered import RegisteredDocument
 from api.schemas.simulation import SimulationDocument
@@ -35,6 +37,8 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "estimate": EstimateDocument,
     "simulation": SimulationDocument,
     "explanation": ExplanationDocument,
+    "difference": DifferenceDocument,
+    "event": EventDocument,
     "policy": Policy,
     "decision": DecisionDocument,
     "registered": RegisteredDocument,

@@ -20,11 +20,13 @@ from api.service.routes import (
     comparisons,
     decisions,
     estimates,
+    events,
     frontiers,
     jobs,
     operations,
     plans,
     simulations,
+    subscriptions,
     workloads,
 )
 from api.service.service import Service
@@ -43,6 +45,8 @@ ROUTERS = (
     catalog_imports,
     catalog_refreshes,
     catalog,
+    subscriptions,
+    events,
     operations,
 )
 

@@ -118,3 +118,22 @@ MODEL_EXAMPLES: dict[str, Any] = {
         "note": "trained in house",
     }
 }
+
+SUBSCRIPTION_EXAMPLES: dict[str, Any] = {
+    "a webhook for decisions": {
+        "kind": "webhook",
+        "target": "https://ops.example.com/minfleet",
+        "events": ["decision.switch", "decision.must_switch", "decision.failed"],
+        "name": "autoscaler",
+    },
+    "a Slack channel": {
+        "kind": "slack",
+        "target": "https://hooks.slack.com/services/T000/B000/XXXX",
+        "name": "#fleet",
+    },
+    "e-mail": {
+        "kind": "email",
+        "target": "mailtos://minfleet:PASSWORD@smtp.example.com?to=ops@example.com",
+        "events": ["catalog.held", "catalog.refused"],
+    },
+}

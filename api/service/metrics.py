@@ -79,6 +79,15 @@ class Metrics:
             Counter, "refusals", "Requests that ended with a problem, by kind.", ("kind",)
         )
 
+        self.deliveries = make(
+            Counter,
+            "deliveries",
+            "Attempts at notices made here, by kind of subscription and what came of them.",
+            ("kind", "state"),
+        )
+        self.deliveries_waiting = make(
+            Gauge, "deliveries_waiting", "Notices of the store that are still to be delivered."
+        )
         self.replannings = make(
             Counter,
             "replannings",

@@ -14,6 +14,7 @@ from api.schemas.comparison_request import ComparisonRequest
 from api.schemas.estimate_request import EstimateRequest
 from api.schemas.export import say_units
 from api.schemas.frontier_request import FrontierRequest
+from api.schemas.notices import SubscriptionRequest
 from api.schemas.refreshes import RefreshRequest
 from api.schemas.registration import Registration
 from api.schemas.requests import CatalogRows, ModelImport, PlanRequest, SimulationRequest
@@ -32,6 +33,7 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     Registration,
     ModelImport,
     CatalogRows,
+    SubscriptionRequest,
     RefreshRequest,
     Problem,
 )

@@ -10,13 +10,16 @@ from sqlalchemy import text
 from api.store.catalogs import Catalogs
 from api.store.database import RETRY_S, Database
 from api.store.decisions import Decisions
+from api.store.deliveries import Deliveries, Outbox
 from api.store.due import DueWorkloads
+from api.store.events import Events
 from api.store.jobs import Jobs
 from api.store.keys import Keys
 from api.store.plans import Plans
 from api.store.queue import Queue
 from api.store.refreshes import Refreshes
 from api.store.registered import Registrations
+from api.store.subscriptions import Subscriptions
 from data.errors import StoreError
 
 
@@ -41,6 +44,9 @@ class Store:
         self.plans = Plans(self.database)
         self.jobs = Jobs(self.database)
         self.keys = Keys(self.database)
+        self.events = Events(self.database)
+        self.subscriptions = Subscriptions(self.database)
+        self.deliveries = Deliveries(self.database)
         self.registered = Registrations(self.database)
         self.decisions = Decisions(self.database)
         self.due = DueWorkloads(self.database)
@@ -48,6 +54,10 @@ class Store:
     def queue(self, owner: str, kinds: Collection[str] | None = None) -> Queue:
         """Return the queue from the side of one server, which takes only jobs of some kinds."""
         return Queue(self.database, owner, kinds)
+
+    def outbox(self, owner: str, longest_pause_s: float) -> Outbox:
+        """Return the deliveries from the side of one server."""
+        return Outbox(self.database, owner, longest_pause_s)
 
     def migrate(self) -> None:
         """Bring the schema up to date; several servers may do so at once.

@@ -295,6 +295,7 @@ subscriptions = Table(
     "subscriptions",
     metadata,
     Column("id", String(40), primary_key=True),
+    Column("name", String(200), nullable=False),
     Column("kind", String(20), nullable=False),
     Column("target", Text, nullable=False),
     Column("secret", Text),
@@ -303,7 +304,8 @@ subscriptions = Table(
     _created(),
     Column("removed_at", UtcTime),
 )
-"""Who is told of which kinds of events; `events` is a JSON list, empty for all."""
+"""Who is told of which kinds of events; `events` is a JSON list, empty for all. `target` and
+`secret` are emptied when it is removed."""
 
 deliveries = Table(
     "deliveries",

@@ -25,6 +25,7 @@ PAGES = [
     "docs/formulation.md",
     "docs/frontiers.md",
     "docs/measurements.md",
+    "docs/notifications.md",
     "docs/objectives.md",
     "docs/operations.md",
     "docs/page.md",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from api.output import amount, usd
+from api.output import amount, counted, usd
 from api.output_objective import batch_rows, load_rows
 from api.page.show.html import Cell, section, tag, text
-from api.page.show.words import ENGINES, counted
+from api.page.show.words import ENGINES
 from solver.plan import Plan
 
 SMALLEST_BOUND = {"USD/h": 0.005}

@@ -53,6 +53,7 @@ def test_every_example_runs(client, document, plan):
         "/v1/catalog/offers",
         "/v1/catalog/models",
         "/v1/catalog/refreshes",
+        "/v1/subscriptions",
         "/v1/workloads/{name}",
     }
 
