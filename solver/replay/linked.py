@@ -1,0 +1,166 @@
+"""The program of a replay: those of its stretches, joined by what changes cost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
+
+from solver.instance import Instance
+from solver.program import Program, compile_program
+from solver.replay.change import ChangeCost
+from solver.replay.path import PricePath
+
+
+@dataclass(frozen=True)
+class Linked:
+    """The program of a replay, and where its parts are.
+
+    Attributes
+    ----------
+    program
+        Its cost is that of an average hour (USD/h).
+    starts
+        First column of each stretch's own program.
+    blocks
+        The programs of the stretches.
+    """
+
+    program: Program
+    starts: tuple[int, ...]
+    blocks: tuple[Program, ...]
+
+    def part(self, values: NDArray[np.float64], t: int) -> NDArray[np.float64]:
+        """Return what a solution says of one stretch."""
+        return values[self.starts[t] : self.starts[t] + self.blocks[t].columns]
+
+
+@dataclass
+class _Added:
+    """Columns and rows beside those of the stretches."""
+
+    first: int
+    cost: list[float] = field(default_factory=list)
+    high: list[float] = field(default_factory=list)
+    whole: list[bool] = field(default_factory=list)
+    kind: list[str] = field(default_factory=list)
+    key: list[tuple[int, ...]] = field(default_factory=list)
+    entries: list[tuple[int, int, float]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def column(
+        self, kind: str, key: tuple[int, ...], cost: float, *, high: float, whole: bool
+    ) -> int:
+        self.cost.append(cost)
+        self.high.append(high)
+        self.whole.append(whole)
+        self.kind.append(kind)
+        self.key.append(key)
+        return self.first + len(self.cost) - 1
+
+    def at_most_zero(self, name: str, entries: Sequence[tuple[int, float]]) -> None:
+        row = len(self.names)
+        self.entries += [(row, column, weight) for column, weight in entries]
+        self.names.append(name)
+
+
+def link(instances: Sequence[Instance], path: PricePath, change: ChangeCost) -> Linked:
+    """Return the program of the cheapest sequence of fleets, one a stretch.
+
+    min Σ_t h_t·Σ_o p_ot·m_ot + Σ_{t>0} (overlap_h·Σ_o p_ot·d_ot + F·Σ_c z_ct), by hours of the whole,
+
+    with d_ot ≥ m_o,t−1 − m_ot the nodes that leave, and z_ct = 1 where n_ct differs from n_c,t−1:
+    |n_ct − n_c,t−1| ≤ N·z_ct, N the larger of their bounds. The first fleet is free to choose.
+
+    Parameters
+    ----------
+    instances
+        One a stretch, screened or not.
+    """
+    blocks = tuple(compile_program(i) for i in instances)
+    starts = tuple(int(s) for s in np.cumsum([0, *(b.columns for b in blocks)]))
+    total = path.total_hours
+    shares = [path.hours(t) / total for t in range(len(path))]
+    cost = np.concatenate([s * b.cost for s, b in zip(shares, blocks, strict=True)])
+    added = _Added(starts[-1])
+    nodes = [_nodes(i, b, s) for i, b, s in zip(instances, blocks, starts, strict=False)]
+    pools = [_pools(i, b, s) for i, b, s in zip(instances, blocks, starts, strict=False)]
+    high = np.concatenate([b.col_high for b in blocks])
+    for t in range(1, len(path)):
+        if change.overlap_h > 0:
+            _define_leaving(added, t, nodes, path, change.overlap_h / total)
+        if change.usd_per_pool > 0:
+            _define_changed(added, t, pools, high, change.usd_per_pool / total)
+    return Linked(_joined(blocks, cost, added), starts[:-1], blocks)
+
+
+def _nodes(instance: Instance, block: Program, start: int) -> dict[str, list[int]]:
+    """Return the columns of the nodes of each offer, at all of its prices."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for j in block.find("m"):
+        found[instance.offers[block.key[j][0]].offer_id].append(start + int(j))
+    return found
+
+
+def _pools(instance: Instance, block: Program, start: int) -> dict[Hashable, int]:
+    """Return the column of the replicas of each configuration."""
+    return {instance.candidates[block.key[j][0]].key: start + int(j) for j in block.find("n")}
+
+
+def _define_leaving(
+    added: _Added, t: int, nodes: Sequence[dict[str, list[int]]], path: PricePath, weight: float
+) -> None:
+    """d_ot ≥ m_o,t−1 − m_ot, at overlap_h·p_ot each; what is withdrawn is gone at once."""
+    for number, (offer, before) in enumerate(nodes[t - 1].items()):
+        price = path.prices[t].get(offer)
+        if price is None:
+            continue
+        left = added.column("d", (number, t), weight * float(price), high=np.inf, whole=False)
+        now = nodes[t].get(offer, [])
+        added.at_most_zero(
+            "leaving", [*((j, 1.0) for j in before), *((j, -1.0) for j in now), (left, -1.0)]
+        )
+
+
+def _define_changed(
+    added: _Added,
+    t: int,
+    pools: Sequence[dict[Hashable, int]],
+    high: NDArray[np.float64],
+    weight: float,
+) -> None:
+    """|n_ct − n_c,t−1| ≤ N·z_ct, z_ct ∈ {0, 1}."""
+    before, now = pools[t - 1], pools[t]
+    for number, key in enumerate(dict.fromkeys([*before, *now])):
+        columns = [p[key] for p in (before, now) if key in p]
+        most = max(float(high[j]) for j in columns)
+        changed = added.column("z", (number, t), weight, high=1.0, whole=True)
+        for sign in (1.0, -1.0):
+            entries = [(p[key], s * sign) for p, s in ((now, 1.0), (before, -1.0)) if key in p]
+            if len(entries) == 1 and entries[0][1] < 0:
+                continue  # never positive
+            added.at_most_zero("changed", [*entries, (changed, -most)])
+
+
+def _joined(blocks: Sequence[Program], cost: NDArray[np.float64], added: _Added) -> Program:
+    own = block_diag([b.matrix for b in blocks], format="csr")
+    count, columns = len(added.names), added.first + len(added.cost)
+    at, on, weights = zip(*added.entries, strict=True) if added.entries else ((), (), ())
+    extra = coo_array((np.array(weights, dtype=float), (at, on)), shape=(count, columns)).tocsr()
+    wide = hstack([own, csr_array((own.shape[0], len(added.cost)))])
+    return Program(
+        cost=np.concatenate([cost, added.cost]),
+        matrix=vstack([wide, extra]).tocsr(),
+        row_low=np.concatenate([*(b.row_low for b in blocks), np.full(count, -np.inf)]),
+        row_high=np.concatenate([*(b.row_high for b in blocks), np.zeros(count)]),
+        col_low=np.concatenate([*(b.col_low for b in blocks), np.zeros(len(added.cost))]),
+        col_high=np.concatenate([*(b.col_high for b in blocks), added.high]),
+        integer=np.concatenate([*(b.integer for b in blocks), np.array(added.whole, dtype=bool)]),
+        kind=np.concatenate([*(b.kind for b in blocks), np.array(added.kind, dtype=str)]),
+        key=tuple([(t, *key) for t, b in enumerate(blocks) for key in b.key] + added.key),
+        row_names=tuple([n for b in blocks for n in b.row_names] + added.names),
+    )

@@ -1,0 +1,236 @@
+"""A price path: what every offer costs in each stretch of time between two changes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cached_property
+
+from data.catalog import Catalog
+from data.errors import CatalogError, InputError, UnknownNameError
+from data.offers import Offer, price_problem
+from data.price_changes import PriceChange, PriceChanges
+
+HOURS_PER_DAY = 24
+
+BEFORE = dt.timedelta(days=1)
+"""How long before its first change a history begins, where nothing else is asked for: on that day
+the opening prices are known to hold."""
+
+AFTER = dt.timedelta(days=30)
+"""How long the last prices are taken to hold, where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class PricePath:
+    """What offers cost over time.
+
+    Attributes
+    ----------
+    catalog
+        Accelerators, and every offer that is on sale at some time.
+    dates
+        First day of each stretch; the first is the start, the others are changes.
+    prices
+        For each stretch: offer → price of a node (USD/h); absent while it is not on sale.
+    end
+        First day that no longer counts.
+    """
+
+    catalog: Catalog
+    dates: tuple[dt.date, ...]
+    prices: tuple[Mapping[str, Decimal], ...]
+    end: dt.date
+
+    def __len__(self) -> int:
+        return len(self.dates)
+
+    def hours(self, t: int) -> int:
+        """Hours of a stretch."""
+        until = self.dates[t + 1] if t + 1 < len(self.dates) else self.end
+        return (until - self.dates[t]).days * HOURS_PER_DAY
+
+    @property
+    def total_hours(self) -> int:
+        """Hours of all stretches."""
+        return sum(self.hours(t) for t in range(len(self)))
+
+    @cached_property
+    def offers(self) -> Mapping[str, Offer]:
+        """Every offer by its id."""
+        return {o.offer_id: o for o in self.catalog.offers}
+
+    def on_sale(self, t: int) -> tuple[Offer, ...]:
+        """Return the offers of a stretch at their prices of it."""
+        return tuple(
+            priced(o, self.prices[t][o.offer_id], self.dates[t])
+            for o in self.catalog.offers
+            if o.offer_id in self.prices[t]
+        )
+
+    def catalog_at(self, t: int) -> Catalog:
+        """Return the catalogue of a stretch."""
+        return self.catalog.with_offers(self.on_sale(t))
+
+
+def priced(offer: Offer, price_usd: Decimal, day: dt.date) -> Offer:
+    """Return an offer at another price, seen on a day."""
+    if price_usd == offer.price_per_node_hour_usd:
+        return replace(offer, observed_at=day)
+    # Discounts by number are of the listed price; a history states one price for any number.
+    return replace(offer, price_per_node_hour_usd=price_usd, price_steps=(), observed_at=day)
+
+
+def price_path(
+    changes: PriceChanges,
+    catalog: Catalog | None,
+    *,
+    providers: Collection[str] = (),
+    regions: Collection[str] = (),
+    start: dt.date | None = None,
+    end: dt.date | None = None,
+) -> PricePath:
+    """Return the price path of a history.
+
+    Parameters
+    ----------
+    catalog
+        Offers that the history's own changes name, or that are to be had besides at a constant
+        price; where the file describes its offers, None for these alone.
+    providers, regions
+        Whose offers count; empty means all.
+    start, end
+        First day, and the first that no longer counts; by default the day before the first change,
+        and `AFTER` the last one.
+
+    Raises
+    ------
+    InputError
+        If the changes name an offer that the catalogue does not have, or nothing is on sale in
+        between.
+    """
+    if changes.described:
+        changes = changes.only(providers, regions)
+    offers = _offers(changes, catalog, providers, regions)
+    wanted = {o.offer_id for o in offers}
+    if not changes.described:
+        _check_named(changes, {o.offer_id: o for o in catalog.offers} if catalog else {}, catalog)
+    moves = [c for c in changes.changes if c.offer_id in wanted]
+    if not moves:
+        raise InputError("no price changes among the offers that are chosen; choose others.")
+    first, last = start or moves[0].date - BEFORE, end or moves[-1].date + AFTER
+    if first >= last:
+        raise InputError(f"the replay begins on {first} and ends on {last}; give a later end.")
+    days = sorted({first, *(d for d in _days(moves, offers) if first < d < last)})
+    told = {c.offer_id for c in moves}
+    opening = _opening(moves, {o.offer_id: o for o in offers}, described=changes.described)
+    by_day: dict[dt.date, list[PriceChange]] = {}
+    for move in moves:
+        by_day.setdefault(move.date, []).append(move)
+    current: dict[str, Decimal | None] = {
+        o.offer_id: opening.get(o.offer_id) if o.offer_id in told else o.price_per_node_hour_usd
+        for o in offers
+    }
+    pending = sorted(by_day)
+    stretches = []
+    for day in days:
+        while pending and pending[0] <= day:
+            for move in by_day[pending.pop(0)]:
+                current[move.offer_id] = move.after
+        # An offer of the catalogue may have dates of its own besides.
+        stretches.append(
+            {
+                o.offer_id: price
+                for o in offers
+                if (price := current[o.offer_id]) is not None and o.on_sale(day)
+            }
+        )
+    days, stretches = _from_first_sale(days, stretches, asked=start)
+    some = set().union(*stretches)
+    free = tuple(
+        replace(o, available_from=None, available_until=None) for o in offers if o.offer_id in some
+    )
+    accelerators = catalog.accelerators if catalog else None
+    whole = Catalog(accelerators, free) if accelerators else Catalog.load().with_offers(free)
+    return PricePath(whole, tuple(days), tuple(stretches), last)
+
+
+def _offers(
+    changes: PriceChanges,
+    catalog: Catalog | None,
+    providers: Collection[str],
+    regions: Collection[str],
+) -> tuple[Offer, ...]:
+    """Return the offers of the file and the constant ones, without commitments.
+
+    What a commitment costs is sunk whatever is decided, so that a replay says nothing of it.
+    """
+    constant = tuple(
+        o
+        for o in (catalog.offers if catalog else ())
+        if o.pricing != "committed"
+        and (not providers or o.provider in providers)
+        and (not regions or o.region in regions)
+    )
+    mine = {o.offer_id for o in changes.offers}
+    return (*changes.offers, *(o for o in constant if o.offer_id not in mine))
+
+
+def _check_named(
+    changes: PriceChanges, known: Mapping[str, Offer], catalog: Catalog | None
+) -> None:
+    """Refuse changes of offers that no catalogue describes, and prices that cannot be real."""
+    for change in changes.changes:
+        offer = known.get(change.offer_id)
+        place = f"{change.place}, column offer_id"
+        if offer is None:
+            raise UnknownNameError(
+                "offer", change.offer_id, known, place, "add it with --offers or --add-offers"
+            )
+        if offer.pricing == "committed":
+            raise CatalogError(
+                f"{place}: {change.offer_id} is a commitment, whose price is fixed for its term; "
+                "leave it out."
+            )
+        if change.after is not None and catalog is not None:
+            accelerator = catalog.accelerators.get(offer.accelerator)
+            problem = price_problem(float(change.after), offer.gpus_per_node, accelerator)
+            if problem:
+                raise CatalogError(f"{change.place}, column price_per_node_hour_usd: {problem}")
+
+
+def _days(moves: list[PriceChange], offers: tuple[Offer, ...]) -> set[dt.date]:
+    """Return the days on which a price changes, or an offer comes or goes."""
+    found = {c.date for c in moves}
+    found |= {o.available_from for o in offers if o.available_from}
+    found |= {o.available_until + dt.timedelta(days=1) for o in offers if o.available_until}
+    return found
+
+
+def _opening(
+    moves: list[PriceChange], offers: Mapping[str, Offer], *, described: bool
+) -> dict[str, Decimal | None]:
+    """Return the price of each offer that changes before its first change; None: not on sale."""
+    found: dict[str, Decimal | None] = {}
+    for move in moves:
+        listed = offers[move.offer_id].price_per_node_hour_usd
+        found.setdefault(move.offer_id, move.before if described else listed)
+    return found
+
+
+def _from_first_sale(
+    days: list[dt.date], stretches: list[dict[str, Decimal]], *, asked: dt.date | None
+) -> tuple[list[dt.date], list[dict[str, Decimal]]]:
+    """Leave out a beginning in which nothing is on sale, unless it was asked for."""
+    first = next((i for i, prices in enumerate(stretches) if prices), None)
+    if first is None:
+        raise InputError(
+            f"nothing is on sale from {days[0]} on; choose other dates, providers or regions."
+        )
+    if first and asked is not None:
+        raise InputError(
+            f"nothing is on sale on {asked}; the first offer appears on {days[first]}: begin there."
+        )
+    return days[first:], stretches[first:]
