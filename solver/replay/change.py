@@ -25,12 +25,13 @@ class ChangeCost:
     def usd(self, before: Standing, after: Standing, prices: Prices) -> float:
         """Return overlap_h·Σ_o p_o·leaving_o + F·changed pools (USD).
 
-        Nodes of an offer that is withdrawn are gone at once: they overlap with nothing.
+        Parameters
+        ----------
+        prices
+            Of the day; of an offer that is withdrawn, the last one.
         """
         leaving = sum(
-            float(prices[o]) * max(n - after.nodes.get(o, 0), 0)
-            for o, n in before.nodes.items()
-            if o in prices
+            float(prices[o]) * max(n - after.nodes.get(o, 0), 0) for o, n in before.nodes.items()
         )
         return self.overlap_h * leaving + self.usd_per_pool * changed_pools(before, after)
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from solver.engines.highs import solve_highs
 from solver.engines.result import EngineResult
 from solver.fleet import Fleet, read_fleet
-from solver.instance import Instance
 from solver.planner import TIGHTENING_ROUNDS
 from solver.replay.change import ChangeCost
 from solver.replay.known import best_known, sequence_usd
@@ -103,8 +102,8 @@ def clairvoyant(
             floor = max(floor, min(result.bound * path.total_hours, usd))
         if result.values is None:
             break
-        found = _fleets(instances, linked, result)
-        standings = tuple(Standing.of_fleet(f) for f in found)
+        found = _fleets(linked, result)
+        standings = tuple(linked.standing(result.values, t) for t in range(len(path)))
         late = next((p for f in found if (p := stage.missed(f)) is not None), None)
         if late is None:
             usd, sequence = min(
@@ -136,11 +135,11 @@ def _distinct(fleets: Sequence[Standing]) -> list[Standing]:
     return found
 
 
-def _fleets(instances: Sequence[Instance], linked: Linked, result: EngineResult) -> list[Fleet]:
+def _fleets(linked: Linked, result: EngineResult) -> list[Fleet]:
     assert result.values is not None
     return [
         read_fleet(
             instance, linked.blocks[t], replace(result, values=linked.part(result.values, t))
         )
-        for t, instance in enumerate(instances)
+        for t, instance in enumerate(linked.instances)
     ]

@@ -15,8 +15,8 @@ def best_known(
 ) -> tuple[float, tuple[Standing, ...]]:
     """Return the cheapest sequence of known fleets, one a stretch, and what it costs (USD).
 
-    A shortest path: V_t(f) = hours_t·cost_t(f) + min_g V_t−1(g) + change(g, f). The cost is infinite
-    if in some stretch none of the fleets can be had.
+    A shortest path: V_t(f) = hours_t·cost_t(f) + min_g V_t−1(g) + change(g, f). The cost is
+    infinite if in some stretch none of the fleets can be had.
     """
     best = [0.0] * len(fleets)
     came_from: list[list[int]] = []
@@ -30,10 +30,12 @@ def best_known(
             if t == 0:
                 start, before = 0.0, f
             else:
-                start, before = min(
-                    (best[g] + change.usd(other, fleet, prices), g)
+                ways = [
+                    (best[g] + change.usd(other, fleet, path.last_prices[t]), g)
                     for g, other in enumerate(fleets)
-                )
+                    if math.isfinite(best[g])
+                ]
+                start, before = min(ways, default=(math.inf, f))
             reached.append(start + path.hours(t) * float(fleet.usd_per_hour(prices)))
             steps.append(before)
         best = reached
@@ -52,5 +54,5 @@ def sequence_usd(path: PricePath, change: ChangeCost, sequence: Sequence[Standin
     for t, (fleet, prices) in enumerate(zip(sequence, path.prices, strict=True)):
         total += path.hours(t) * float(fleet.usd_per_hour(prices))
         if t:
-            total += change.usd(sequence[t - 1], fleet, prices)
+            total += change.usd(sequence[t - 1], fleet, path.last_prices[t])
     return total

@@ -62,6 +62,17 @@ class PricePath:
         """Every offer by its id."""
         return {o.offer_id: o for o in self.catalog.offers}
 
+    @cached_property
+    def last_prices(self) -> tuple[Mapping[str, Decimal], ...]:
+        """For each stretch: the price of its day, or the last before, of every offer seen so far.
+
+        What is no longer sold is still paid for while it overlaps with what takes its place.
+        """
+        found: list[dict[str, Decimal]] = []
+        for prices in self.prices:
+            found.append({**(found[-1] if found else {}), **prices})
+        return tuple(found)
+
     def on_sale(self, t: int) -> tuple[Offer, ...]:
         """Return the offers of a stretch at their prices of it."""
         return tuple(

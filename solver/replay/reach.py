@@ -7,9 +7,9 @@ of at most U has in stretch t a fleet of at most
 
 an hour: what it saves elsewhere is at most that, and changes cost nothing or more. Candidates are
 screened at U_t as in `solver.screening`. Offers are, too: with ẽ_o the dearest price of usable
-accelerators among the cheapest places of the keys that fit o, replacing each price p_o = e_o·G'_o by
-ẽ_o·G'_o changes no κ_c (ẽ_o is no lower than any of these cheapest places, and no higher than e_o),
-so that
+accelerators among the cheapest places of the keys that fit o, replacing each price p_o = e_o·G'_o
+by ẽ_o·G'_o changes no κ_c (ẽ_o is no lower than any of these cheapest places, and no higher than
+e_o), so that
 
     cost ≥ Σ_w π_w + Σ_o (e_o − ẽ_o)·G'_o·m_o,
 

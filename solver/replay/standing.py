@@ -11,8 +11,11 @@ from typing import Any
 from solver.candidates import Candidate
 from solver.fleet import Fleet
 
-Configuration = tuple[object, ...]
-"""What tells a pool's configuration from all others, wherever it runs."""
+Kind = tuple[object, ...]
+"""What makes replicas alike: model, role and configuration, whatever classes are sent to them."""
+
+PoolKey = tuple[Kind, str]
+"""A kind on an offer (by id): a pool."""
 
 Prices = Mapping[str, Decimal]
 """Offer → price of a node (USD/h); absent while it is not on sale."""
@@ -27,34 +30,34 @@ class Standing:
     nodes
         Offer → nodes.
     pools
-        Configuration → replicas.
+        Kind and offer → replicas.
     """
 
     nodes: Mapping[str, int]
-    pools: Mapping[Configuration, int]
+    pools: Mapping[PoolKey, int]
 
     @classmethod
     def of_plan(cls, document: Mapping[str, Any]) -> Standing:
         """Return the fleet of a plan document."""
         nodes: Counter[str] = Counter()
-        pools: Counter[Configuration] = Counter()
+        pools: Counter[PoolKey] = Counter()
         for bought in document["purchases"]:
             nodes[bought["offer_id"]] += bought["nodes"]
         for pool in document["pools"]:
-            pools[_of_pool(pool)] += pool["replicas"]
+            pools[_of_pool(pool), pool["offer_id"]] += pool["replicas"]
         return cls(dict(nodes), dict(pools))
 
     @classmethod
     def of_fleet(cls, fleet: Fleet) -> Standing:
         """Return a fleet as it was read from a program."""
-        nodes: Counter[str] = Counter()
+        offers, nodes = fleet.instance.offers, Counter[str]()
+        pools: Counter[PoolKey] = Counter()
         for o, n in fleet.nodes.items():
-            nodes[fleet.instance.offers[o].offer_id] += n
-        pools = {
-            _of_candidate(fleet.instance.candidates[c], fleet.instance.class_names): n
-            for c, n in fleet.replicas.items()
-        }
-        return cls(dict(nodes), pools)
+            nodes[offers[o].offer_id] += n
+        for placed in fleet.placements:
+            kind = kind_of(fleet.instance.candidates[placed.candidate])
+            pools[kind, offers[placed.offer].offer_id] += placed.replicas
+        return cls(dict(nodes), dict(pools))
 
     def holds_in(self, prices: Prices) -> bool:
         """Whether all that it is bought from is on sale."""
@@ -77,7 +80,8 @@ class Standing:
         return ", ".join(f"{n} × {o}" for o, n in sorted(self.nodes.items()))
 
 
-def _of_candidate(candidate: Candidate, class_names: tuple[str, ...]) -> Configuration:
+def kind_of(candidate: Candidate) -> Kind:
+    """Return what makes replicas of a candidate like others: not their tier, which is routing."""
     shape = candidate.shape
     return (
         candidate.model,
@@ -88,15 +92,12 @@ def _of_candidate(candidate: Candidate, class_names: tuple[str, ...]) -> Configu
         shape.tp,
         shape.pp,
         shape.ep,
-        shape.cross_node,
         shape.batch_cap,
-        tuple(class_names[w] for w in candidate.classes),
-        candidate.location,
+        shape.cross_node,
     )
 
 
-def _of_pool(pool: Mapping[str, Any]) -> Configuration:
-    apart = pool["role"] != "aggregated"
+def _of_pool(pool: Mapping[str, Any]) -> Kind:
     return (
         pool["model"],
         pool["role"],
@@ -106,8 +107,6 @@ def _of_pool(pool: Mapping[str, Any]) -> Configuration:
         pool["tp"],
         pool["pp"],
         pool["ep"],
-        pool["cross_node"],
         pool["batch_cap"],
-        tuple(pool["tier"]),
-        (pool["provider"], pool["region"]) if apart else None,
+        pool["cross_node"],
     )
