@@ -44,7 +44,7 @@ class Account:
     change_usd
         What its changes cost, one for each step but the first.
     points
-        (moment, USD paid until then), at every step and every change of prices.
+        (moment, USD paid until then), at every change of prices, and before and after every step.
     """
 
     run_usd: float
@@ -84,6 +84,7 @@ class Course:
         steps = self.steps
         for begin, end, t, number in _pieces(path, steps):
             if number and begin == steps[number].moment:
+                points.append((begin, run + sum(paid)))
                 old, new = steps[number - 1].fleet, steps[number].fleet
                 usd = change.usd(old, new, path.last_prices[t])
                 paid.append(usd)

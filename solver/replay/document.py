@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,25 @@ def document_of(found: Replay) -> dict[str, Any]:
         "search": _search(found),
         "warnings": list(found.warnings),
     }
+
+
+def decision_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the decisions of a replay document as rows of a table."""
+    return [
+        {
+            "moment": entry["moment"],
+            "outcome": entry["outcome"],
+            "looks": entry["looks"],
+            "cost_per_hour_usd": entry["cost_per_hour_usd"],
+            "proposed_cost_per_hour_usd": entry["proposed_cost_per_hour_usd"],
+            "saving_usd_per_hour": entry["saving"]["usd_per_hour"],
+            "saving_fraction": entry["saving"]["fraction"],
+            "change_usd": entry["change"]["total_usd"],
+            "proposed": None if entry["proposed"] is None else entry["proposed"]["text"],
+            "reasons": " ".join(entry["reasons"]),
+        }
+        for entry in document["decisions"]
+    ]
 
 
 def _part(usd: float, of: float) -> float:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 
+from data.accelerators import Accelerator
 from data.catalog import Catalog
 from data.errors import CatalogError, InputError, UnknownNameError
 from data.offers import Offer, price_problem
 from data.price_changes import PriceChange, PriceChanges
+from solver.market import offer_filters
+from solver.workload import Hardware
 
 HOURS_PER_DAY = 24
 
@@ -62,6 +65,10 @@ class PricePath:
         """Every offer by its id."""
         return {o.offer_id: o for o in self.catalog.offers}
 
+    def since(self, t: int) -> PricePath:
+        """Return the path from a stretch on."""
+        return replace(self, dates=self.dates[t:], prices=self.prices[t:])
+
     @cached_property
     def last_prices(self) -> tuple[Mapping[str, Decimal], ...]:
         """For each stretch: the price of its day, or the last before, of every offer seen so far.
@@ -96,10 +103,12 @@ def priced(offer: Offer, price_usd: Decimal, day: dt.date) -> Offer:
 
 def price_path(
     changes: PriceChanges,
-    catalog: Catalog | None,
+    accelerators: Mapping[str, Accelerator],
+    constant: Sequence[Offer] = (),
     *,
     providers: Collection[str] = (),
     regions: Collection[str] = (),
+    hardware: Hardware | None = None,
     start: dt.date | None = None,
     end: dt.date | None = None,
 ) -> PricePath:
@@ -107,11 +116,15 @@ def price_path(
 
     Parameters
     ----------
-    catalog
-        Offers that the history's own changes name, or that are to be had besides at a constant
-        price; where the file describes its offers, None for these alone.
+    accelerators
+        Those that offers are of, by name.
+    constant
+        Offers that a history in our own layout is of, and others that are to be had besides, at a
+        price that does not change.
     providers, regions
         Whose offers count; empty means all.
+    hardware
+        Filters of a workload: other offers, and their changes, do not count.
     start, end
         First day, and the first that no longer counts; by default the day before the first change,
         and `AFTER` the last one.
@@ -119,18 +132,22 @@ def price_path(
     Raises
     ------
     InputError
-        If the changes name an offer that the catalogue does not have, or nothing is on sale in
-        between.
+        If the changes name an offer that is not known, or nothing is on sale in between.
     """
     if changes.described:
         changes = changes.only(providers, regions)
-    offers = _offers(changes, catalog, providers, regions)
+    else:
+        _check_named(changes, {o.offer_id: o for o in constant}, accelerators)
+    offers = _offers(changes, constant, providers, regions)
+    if hardware is not None:
+        offers = _allowed(offers, accelerators, hardware)
     wanted = {o.offer_id for o in offers}
-    if not changes.described:
-        _check_named(changes, {o.offer_id: o for o in catalog.offers} if catalog else {}, catalog)
     moves = [c for c in changes.changes if c.offer_id in wanted]
     if not moves:
-        raise InputError("no price changes among the offers that are chosen; choose others.")
+        raise InputError(
+            "no price changes among the offers that are chosen; widen hardware, or choose other "
+            "providers and regions."
+        )
     first, last = start or moves[0].date - BEFORE, end or moves[-1].date + AFTER
     if first >= last:
         raise InputError(f"the replay begins on {first} and ends on {last}; give a later end.")
@@ -163,14 +180,12 @@ def price_path(
     free = tuple(
         replace(o, available_from=None, available_until=None) for o in offers if o.offer_id in some
     )
-    accelerators = catalog.accelerators if catalog else None
-    whole = Catalog(accelerators, free) if accelerators else Catalog.load().with_offers(free)
-    return PricePath(whole, tuple(days), tuple(stretches), last)
+    return PricePath(Catalog(accelerators, free), tuple(days), tuple(stretches), last)
 
 
 def _offers(
     changes: PriceChanges,
-    catalog: Catalog | None,
+    constant: Sequence[Offer],
     providers: Collection[str],
     regions: Collection[str],
 ) -> tuple[Offer, ...]:
@@ -178,19 +193,40 @@ def _offers(
 
     What a commitment costs is sunk whatever is decided, so that a replay says nothing of it.
     """
-    constant = tuple(
+    mine = {o.offer_id for o in changes.offers}
+    chosen = [
         o
-        for o in (catalog.offers if catalog else ())
-        if o.pricing != "committed"
+        for o in constant
+        if o.offer_id not in mine
+        and o.pricing != "committed"
         and (not providers or o.provider in providers)
         and (not regions or o.region in regions)
-    )
-    mine = {o.offer_id for o in changes.offers}
-    return (*changes.offers, *(o for o in constant if o.offer_id not in mine))
+    ]
+    for offer in chosen:
+        if offer.price_steps:
+            raise InputError(
+                f"{offer.offer_id} has price_steps, and a history has one price for any number of "
+                "nodes; leave the offer out, or give it one price."
+            )
+    return (*changes.offers, *chosen)
+
+
+def _allowed(
+    offers: Sequence[Offer], accelerators: Mapping[str, Accelerator], hardware: Hardware
+) -> tuple[Offer, ...]:
+    """Return the offers that pass the filters of a workload."""
+    filters = offer_filters(Catalog(accelerators, tuple(offers)), hardware, strict=False)
+    passing = tuple(o for o in offers if all(passes(o) for passes in filters.values()))
+    if not passing:
+        kinds = sorted({f"{o.accelerator} ({o.provider}, {o.pricing})" for o in offers})
+        raise InputError(
+            f"no offer of the history passes the filters of hardware; it has {', '.join(kinds)}."
+        )
+    return passing
 
 
 def _check_named(
-    changes: PriceChanges, known: Mapping[str, Offer], catalog: Catalog | None
+    changes: PriceChanges, known: Mapping[str, Offer], accelerators: Mapping[str, Accelerator]
 ) -> None:
     """Refuse changes of offers that no catalogue describes, and prices that cannot be real."""
     for change in changes.changes:
@@ -205,8 +241,8 @@ def _check_named(
                 f"{place}: {change.offer_id} is a commitment, whose price is fixed for its term; "
                 "leave it out."
             )
-        if change.after is not None and catalog is not None:
-            accelerator = catalog.accelerators.get(offer.accelerator)
+        if change.after is not None:
+            accelerator = accelerators.get(offer.accelerator)
             problem = price_problem(float(change.after), offer.gpus_per_node, accelerator)
             if problem:
                 raise CatalogError(f"{change.place}, column price_per_node_hour_usd: {problem}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from data.coefficients import CoefficientTable, shipped_coefficients
@@ -20,7 +20,7 @@ from solver.replay.course import Course, course_of
 from solver.replay.document import document_of
 from solver.replay.follow import Effort, Followed, follow
 from solver.replay.path import HOURS_PER_DAY, PricePath
-from solver.replay.stage import prepare
+from solver.replay.stage import Stage, prepare
 from solver.replay.stand_in import Policy
 from solver.replay.standing import Standing
 from solver.workload import Workload
@@ -82,6 +82,7 @@ def replay(
     gap: float = 1e-4,
     time_limit_s: float = 60.0,
     every_h: float = HOURS_PER_DAY,
+    may_begin_later: bool = False,
     skipped: Sequence[Skipped] = (),
     warnings: Sequence[str] = (),
     progress: Progress = lambda what, done, total: None,
@@ -101,6 +102,8 @@ def replay(
         Wall seconds for each program, that of the clairvoyant optimum included.
     every_h
         Hours between two looks where prices stand still.
+    may_begin_later
+        Whether a beginning in which nothing on sale serves the workload is left out.
     skipped, warnings
         What the reader of the history said of it.
 
@@ -116,6 +119,9 @@ def replay(
     change = ChangeCost(policy.overlap_h, policy.cost_per_changed_pool_usd)
     progress("evaluating", 0, 1)
     stage = prepare(workload, path, table, measured=measured)
+    if may_begin_later:
+        stage = _from_first_fleet(stage)
+        path = stage.path
     cheapest = []
     for t in range(len(path)):
         progress("cheapest fleets", t, len(path))
@@ -161,6 +167,14 @@ def replay(
         every_h,
         time.perf_counter() - begin,
     )
+
+
+def _from_first_fleet(stage: Stage) -> Stage:
+    """Leave out the stretches before the first in which some fleet serves the workload."""
+    for t in range(len(stage.path)):
+        if stage.serves(t):
+            return replace(stage, path=stage.path.since(t))
+    return stage
 
 
 def _first_plan(

@@ -14,7 +14,7 @@ from data.errors import InputError
 from data.offers import Offer
 from solver.assemble import predictions
 from solver.engines.result import Termination
-from solver.fleet import Fleet, cheapest_fleet
+from solver.fleet import Fleet, cheapest_fleet, servable
 from solver.instance import Instance
 from solver.measured import MeasuredCapacity
 from solver.planner import TIGHTENING_ROUNDS, misses
@@ -63,6 +63,10 @@ class Stage:
             if o.offer_id in now
         )
         return self.problem.instance.keep(offers=offers)
+
+    def serves(self, t: int) -> bool:
+        """Whether every class has a configuration that some offer of a stretch can hold."""
+        return bool(self.path.prices[t]) and servable(self.instance(t))
 
     def missed(self, fleet: Fleet) -> Problem | None:
         """Return the problem tightened where the mix of a pool misses a target; None if none."""

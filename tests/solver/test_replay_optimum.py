@@ -70,9 +70,7 @@ def stage_of(prices, days):
 
 
 def solved(stage: Stage, change: ChangeCost, gap=1e-6):
-    cheapest = [
-        stage.cheapest(t, gap=gap, time_limit_s=20) for t in range(len(stage.path))
-    ]
+    cheapest = [stage.cheapest(t, gap=gap, time_limit_s=20) for t in range(len(stage.path))]
     return cheapest, clairvoyant(stage, change, cheapest, gap=gap, time_limit_s=20)
 
 
