@@ -94,7 +94,7 @@ def clairvoyant(
         instances = [
             within(stage.instance(t), (least[t] + spare) / path.hours(t)) for t in range(len(path))
         ]
-        linked = link(instances, path, change)
+        linked = link(instances, path, change, [c.bound_usd for c in cheapest])
         columns, rows = linked.program.columns, len(linked.program.row_low)
         result = solve_highs(linked.program, gap=gap, time_limit_s=left_s)
         if round_ == 0:

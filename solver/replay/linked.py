@@ -19,6 +19,10 @@ from solver.replay.path import PricePath
 from solver.replay.standing import Kind, PoolKey, Standing, kind_of
 
 
+ROUNDING = 1e-9
+"""How far the sum of exact prices may be off in floating point."""
+
+
 @dataclass(frozen=True)
 class Linked:
     """The program of a replay, and where its parts are.
@@ -83,6 +87,7 @@ class _Added:
     key: list[tuple[int, ...]] = field(default_factory=list)
     entries: list[tuple[int, int, float]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    limits: list[float] = field(default_factory=list)
 
     def column(
         self, kind: str, key: tuple[int, ...], cost: float, *, high: float, whole: bool
@@ -94,10 +99,13 @@ class _Added:
         self.key.append(key)
         return self.first + len(self.cost) - 1
 
-    def at_most_zero(self, name: str, entries: Sequence[tuple[int, float]]) -> None:
+    def at_most(
+        self, name: str, entries: Sequence[tuple[int, float]], limit: float = 0.0
+    ) -> None:
         row = len(self.names)
         self.entries += [(row, column, weight) for column, weight in entries]
         self.names.append(name)
+        self.limits.append(limit)
 
 
 class _ToldApart(Instance):
@@ -107,7 +115,12 @@ class _ToldApart(Instance):
         return replace(super().host_of(candidate), owner=kind_of(candidate))
 
 
-def link(instances: Sequence[Instance], path: PricePath, change: ChangeCost) -> Linked:
+def link(
+    instances: Sequence[Instance],
+    path: PricePath,
+    change: ChangeCost,
+    least_usd: Sequence[float] | None = None,
+) -> Linked:
     """Return the program of the cheapest sequence of fleets, one a stretch.
 
     min Σ_t h_t·Σ_o p_ot·m_ot + Σ_{t>0} (overlap_h·Σ_o p_ot·d_ot + F·Σ_q z_qt),
@@ -120,6 +133,9 @@ def link(instances: Sequence[Instance], path: PricePath, change: ChangeCost) -> 
     ----------
     instances
         One a stretch, screened or not.
+    least_usd
+        L_t: what no fleet of a stretch costs less than (USD/h). Σ_o p_ot·m_ot ≥ L_t then holds for
+        every solution, and lifts the relaxation to what the stretches are known to cost alone.
     """
     instances = [_told_apart(i) for i in instances]
     blocks = tuple(compile_program(i) for i in instances)
@@ -136,6 +152,11 @@ def link(instances: Sequence[Instance], path: PricePath, change: ChangeCost) -> 
         pools = [_pools(i, b, s) for i, b, s in zip(instances, blocks, starts, strict=False)]
         for t in range(1, len(path)):
             _define_changed(added, t, pools, change.usd_per_pool / total)
+    if least_usd is not None:
+        for start, block, usd in zip(starts, blocks, least_usd, strict=False):
+            bought = np.nonzero(block.cost)[0]
+            entries = [(start + int(j), -float(block.cost[j])) for j in bought]
+            added.at_most("least_cost", entries, -usd * (1 - ROUNDING))
     return Linked(_joined(blocks, cost, added), starts[:-1], blocks, tuple(instances))
 
 
@@ -172,7 +193,7 @@ def _define_leaving(
         usd = weight * float(path.last_prices[t][offer])
         left = added.column("d", (number, t), usd, high=np.inf, whole=False)
         now = nodes[t].get(offer, [])
-        added.at_most_zero(
+        added.at_most(
             "leaving", [*((j, 1.0) for j in before), *((j, -1.0) for j in now), (left, -1.0)]
         )
 
@@ -188,7 +209,7 @@ def _define_changed(
         for more, less in ((now, before), (before, now)):
             if more.columns:
                 grown = [(j, 1.0) for j in more.columns] + [(j, -1.0) for j in less.columns]
-                added.at_most_zero("changed", [*grown, (changed, -more.most)])
+                added.at_most("changed", [*grown, (changed, -more.most)])
 
 
 def _joined(blocks: Sequence[Program], cost: NDArray[np.float64], added: _Added) -> Program:
@@ -201,7 +222,7 @@ def _joined(blocks: Sequence[Program], cost: NDArray[np.float64], added: _Added)
         cost=np.concatenate([cost, added.cost]),
         matrix=vstack([wide, extra]).tocsr(),
         row_low=np.concatenate([*(b.row_low for b in blocks), np.full(count, -np.inf)]),
-        row_high=np.concatenate([*(b.row_high for b in blocks), np.zeros(count)]),
+        row_high=np.concatenate([*(b.row_high for b in blocks), added.limits]),
         col_low=np.concatenate([*(b.col_low for b in blocks), np.zeros(len(added.cost))]),
         col_high=np.concatenate([*(b.col_high for b in blocks), added.high]),
         integer=np.concatenate([*(b.integer for b in blocks), np.array(added.whole, dtype=bool)]),
