@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from api.catalog_options import CatalogFiles
     from data.offers import Offer
     from data.price_changes import PriceChanges
-    from solver.replay.stand_in import Policy
+    from solver.replan.policy import Policy
     from solver.workload import Workload
 
 EXIT_UNPROVEN = 3

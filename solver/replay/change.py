@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from solver.change import Change
 from solver.replay.standing import Prices, Standing
 
 
@@ -30,13 +31,13 @@ class ChangeCost:
         prices
             Of the day; of an offer that is withdrawn, the last one.
         """
-        leaving = sum(
-            float(prices[o]) * max(n - after.nodes.get(o, 0), 0) for o, n in before.nodes.items()
+        rule = Change(
+            pools=before.pools,
+            nodes=before.nodes,
+            sunk={},
+            price_usd={o: float(prices[o]) for o in before.nodes},
+            payback_h=1.0,  # over which the program would spread it; of no matter here
+            overlap_h=self.overlap_h,
+            pool_usd=self.usd_per_pool,
         )
-        return self.overlap_h * leaving + self.usd_per_pool * changed_pools(before, after)
-
-
-def changed_pools(before: Standing, after: Standing) -> int:
-    """Return how many pools come, go or change their replicas."""
-    names = before.pools.keys() | after.pools.keys()
-    return sum(before.pools.get(n, 0) != after.pools.get(n, 0) for n in names)
+        return rule.bill(after.pools, after.nodes).total_usd

@@ -10,9 +10,12 @@ from typing import Any
 
 from data.coefficients import CoefficientTable
 from solver.measured import MeasuredCapacity
+from solver.replan.decide import replan
+from solver.replan.decision import KEEP, MUST_SWITCH, Decision
+from solver.replan.memory import Memory
+from solver.replan.policy import Policy
 from solver.replay.course import Course, Step, moment_of
 from solver.replay.path import PricePath
-from solver.replay.stand_in import Decision, Memory, Policy, replan
 from solver.replay.standing import Standing
 from solver.workload import Workload
 
@@ -90,7 +93,7 @@ def follow(
     begin = time.perf_counter()
     start = moment_of(path.dates[0])
     course = Course([Step(start, Standing.of_plan(current))])
-    memory, entries, looks, proven = Memory(since=start), [], 0, True
+    memory, entries, looks, proven = Memory(start, commitments=()), [], 0, True
     for t in range(len(path)):
         catalog, settled = path.catalog_at(t), False
         for moment in _moments(path, t, every_h):
@@ -112,13 +115,13 @@ def follow(
             )
             entries.append(_entry(decision, moment))
             proven &= decision.proven
-            if decision.outcome == "keep" or decision.plan is None:
+            if decision.outcome == KEEP or decision.plan is None:
                 settled = _settled(memory, decision.memory, moment, policy)
                 memory = decision.memory
                 continue
             current = decision.plan
             memory = decision.memory_if_accepted or decision.memory
-            forced = decision.outcome == "must_switch"
+            forced = decision.outcome == MUST_SWITCH
             why = " ".join(entries[-1]["reasons"])
             course.steps.append(Step(moment, Standing.of_plan(current), why, forced))
         looked(t + 1, len(path))

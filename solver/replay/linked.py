@@ -18,7 +18,6 @@ from solver.replay.change import ChangeCost
 from solver.replay.path import PricePath
 from solver.replay.standing import Kind, PoolKey, Standing, kind_of
 
-
 ROUNDING = 1e-9
 """How far the sum of exact prices may be off in floating point."""
 
@@ -99,9 +98,7 @@ class _Added:
         self.key.append(key)
         return self.first + len(self.cost) - 1
 
-    def at_most(
-        self, name: str, entries: Sequence[tuple[int, float]], limit: float = 0.0
-    ) -> None:
+    def at_most(self, name: str, entries: Sequence[tuple[int, float]], limit: float = 0.0) -> None:
         row = len(self.names)
         self.entries += [(row, column, weight) for column, weight in entries]
         self.names.append(name)

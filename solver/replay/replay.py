@@ -13,6 +13,8 @@ from data.errors import InputError
 from data.price_changes import Skipped
 from solver.measured import MeasuredCapacity
 from solver.planner import plan
+from solver.replan.decide import refuse_unsupported
+from solver.replan.policy import Policy
 from solver.replay.baselines import always, never
 from solver.replay.change import ChangeCost
 from solver.replay.clairvoyant import Clairvoyant, clairvoyant
@@ -21,7 +23,6 @@ from solver.replay.document import document_of
 from solver.replay.follow import Effort, Followed, follow
 from solver.replay.path import HOURS_PER_DAY, PricePath
 from solver.replay.stage import Stage, prepare
-from solver.replay.stand_in import Policy
 from solver.replay.standing import Standing
 from solver.workload import Workload
 
@@ -114,6 +115,7 @@ def replay(
     """
     if not every_h > 0:
         raise InputError(f"looks lie {every_h:g} hours apart; give more than 0.")
+    refuse_unsupported(workload)
     begin = time.perf_counter()
     policy, table = policy or Policy(), coefficients or shipped_coefficients()
     change = ChangeCost(policy.overlap_h, policy.cost_per_changed_pool_usd)

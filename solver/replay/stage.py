@@ -121,9 +121,8 @@ def prepare(
     Raises
     ------
     InputError
-        If the workload asks for what a replay does not do, or no offer passes its filters.
+        If no offer passes the filters of the workload.
     """
-    check_replayable(workload)
     kept = never_replaced(path, workload.hardware.pricing)
     catalog = path.catalog.with_offers(kept)
     problem = build_problem(
@@ -136,22 +135,6 @@ def prepare(
         movable={o.offer_id for o in kept},
     )
     return Stage(path, problem)
-
-
-def check_replayable(workload: Workload) -> None:
-    """Refuse workloads that no fleet is compared for by its cost an hour."""
-    blocks = {
-        "objective": workload.objective.minimize != "cost"
-        or workload.objective.maximize is not None,
-        "batch": workload.batch is not None,
-        "demand": workload.demand is not None,
-    }
-    for name, there in blocks.items():
-        if there:
-            raise InputError(
-                f"{name}: a replay compares the cost of fleets that serve constant rates; leave "
-                "the block out."
-            )
 
 
 def never_replaced(path: PricePath, pricing: Collection[str]) -> tuple[Offer, ...]:

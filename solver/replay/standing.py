@@ -93,7 +93,7 @@ def kind_of(candidate: Candidate) -> Kind:
         shape.pp,
         shape.ep,
         shape.batch_cap,
-        shape.cross_node,
+        shape.network_gbps if shape.cross_node else 0.0,
     )
 
 
@@ -108,5 +108,5 @@ def _of_pool(pool: Mapping[str, Any]) -> Kind:
         pool["pp"],
         pool["ep"],
         pool["batch_cap"],
-        pool["cross_node"],
+        pool["cross_node_gbps"],
     )
