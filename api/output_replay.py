@@ -11,6 +11,7 @@ from typing import Any
 from api.columns import figures_and_words
 from api.lines import Lines, warn
 from api.output import num, usd
+from solver.replay.document import held_back_by
 
 Entry = Mapping[str, Any]
 
@@ -24,6 +25,9 @@ COURSES = {
 
 SMALL = 5e-5
 """Parts smaller than this are shown as none."""
+
+MOST_ROWS = 12
+"""Looks that are shown of one kind."""
 
 MOST_SKIPPED = 6
 """Instance types that are named for one reason."""
@@ -44,6 +48,7 @@ def show_replay(document: Entry, name: str) -> None:
     out.line()
     _proof(out, document)
     _timeline(out, document)
+    _held_back(out, document)
     _skipped(out, document)
     warn(out, [w.rstrip(".") for w in document["warnings"]])
 
@@ -131,6 +136,26 @@ def _timeline(out: Lines, document: Entry) -> None:
             )
         )
     figures_and_words(out, ("from", "cost/h", "change", "fleet"), rows, first_left=True)
+
+
+def _held_back(out: Lines, document: Entry) -> None:
+    """Tell of looks that kept the fleet though another one was found worth its change."""
+    rows = [
+        (
+            _day(entry["moment"]),
+            str(entry["looks"]),
+            f"{entry['saving']['fraction']:.1%}",
+            ", ".join(held_back_by(entry)),
+        )
+        for entry in document["decisions"]
+        if held_back_by(entry)
+    ]
+    if not rows:
+        return
+    out.title("When it kept its fleet though another would have paid back its change")
+    figures_and_words(out, ("from", "looks", "saving", "rules not met"), rows[:MOST_ROWS])
+    if len(rows) > MOST_ROWS:
+        out.text(f"… and {len(rows) - MOST_ROWS} more; --json has them all.", style="dim")
 
 
 def _day(moment: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from solver.replan.decision import KEEP
 from solver.replay.course import Account, Course
 
 if TYPE_CHECKING:
@@ -50,6 +51,13 @@ def document_of(found: Replay) -> dict[str, Any]:
     }
 
 
+def held_back_by(entry: Mapping[str, Any]) -> list[str]:
+    """Return the rules that kept the fleet though another one was found; none after a switch."""
+    if entry["outcome"] != KEEP or entry["saving"]["fraction"] is None:
+        return []
+    return [rule["name"] for rule in entry["rules"] if rule["passed"] is False]
+
+
 def decision_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the decisions of a replay document as rows of a table."""
     return [
@@ -61,8 +69,9 @@ def decision_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
             "proposed_cost_per_hour_usd": entry["proposed_cost_per_hour_usd"],
             "saving_usd_per_hour": entry["saving"]["usd_per_hour"],
             "saving_fraction": entry["saving"]["fraction"],
-            "change_usd": entry["change"]["total_usd"],
-            "proposed": None if entry["proposed"] is None else entry["proposed"]["text"],
+            "change_usd": entry["change"] and entry["change"]["total_usd"],
+            "held_back_by": "; ".join(held_back_by(entry)) or None,
+            "proposed": entry["proposed"] and entry["proposed"]["text"],
             "reasons": " ".join(entry["reasons"]),
         }
         for entry in document["decisions"]

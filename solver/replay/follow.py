@@ -153,7 +153,7 @@ def _settled(before: Memory, after: Memory, moment: dt.datetime, policy: Policy)
 def _entry(decision: Decision, moment: dt.datetime) -> dict[str, Any]:
     """Return a decision in short: without the plan, and without what follows from the rest."""
     document = decision.to_dict()
-    proposed = document["proposed"]
+    proposed, considered = document["proposed"], document["considered"]
     return {
         "moment": moment.isoformat(),
         "outcome": decision.outcome,
@@ -161,7 +161,7 @@ def _entry(decision: Decision, moment: dt.datetime) -> dict[str, Any]:
         "reasons": list(document["reasons"]),
         "cost_per_hour_usd": document["current"]["cost_per_hour_usd"],
         "proposed": None if proposed is None else Standing.of_plan(proposed).to_dict(),
-        "proposed_cost_per_hour_usd": None if proposed is None else proposed["cost_per_hour_usd"],
+        "proposed_cost_per_hour_usd": considered and considered["cost_per_hour_usd"],
         "saving": document["saving"],
         "change": document["change"],
         "rules": document["rules"],
