@@ -17,11 +17,6 @@ VERBS = {
         "Find the least cost for each level of a target or limit.",
     ),
     "sweep": ("api.commands.sweep", "sweep", "Plan again and again with values changed."),
-    "replan": (
-        "api.commands.replan",
-        "replan",
-        "Keep a running fleet or switch, as prices move.",
-    ),
     "estimate": ("api.commands.estimate", "estimate", "Show what one replica does, term by term."),
     "predict": (
         "api.commands.predict",
