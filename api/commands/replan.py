@@ -1,4 +1,7 @@
-"""``minfleet replan``: whether a running fleet is kept or switched, why, and by which steps."""
+"""``minfleet replan``: whether a running fleet is kept or switched, why, and by which steps.
+
+With ``--replay`` a history of prices is worked through; see `api.commands.replan_replay`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api.catalog_options import CatalogFiles, catalog_options
+from api.commands.replan_replay import Replayed, replay, replay_options
 from api.model_options import coefficients_option, measured_option
 from api.numbers import FiniteRange
 
@@ -27,10 +31,10 @@ _FILE = click.Path(path_type=Path)
 @click.argument("workload", type=click.Path())
 @click.option(
     "--current",
-    required=True,
     type=click.Path(),
     metavar="PLAN.json",
-    help="The plan that runs now, as 'minfleet plan --out' writes it; - reads stdin.",
+    help="The plan that runs now, as 'minfleet plan --out' writes it; - reads stdin. With --replay "
+    "that of its first day; the cheapest there by default.",
 )
 @click.option(
     "--policy",
@@ -68,9 +72,13 @@ _FILE = click.Path(path_type=Path)
     help="Seconds for each program.",
 )
 @click.option("--no-second-engine", is_flag=True, help="Do not ask CP-SAT for a bound of its own.")
-@click.option("--json", "as_json", is_flag=True, help="Print the decision document.")
+@click.option("--json", "as_json", is_flag=True, help="Print the document.")
 @click.option(
-    "--out", type=_FILE, metavar="FILE.json", help="Write the decision document to a file."
+    "--out",
+    type=_FILE,
+    metavar="FILE.json",
+    help="Write the document to a file; with --replay a table of its decisions where the file ends "
+    "in .csv.",
 )
 @click.option(
     "--proposed",
@@ -78,9 +86,10 @@ _FILE = click.Path(path_type=Path)
     metavar="PLAN.json",
     help="Write the proposed plan to a file, if there is one: the next --current.",
 )
+@replay_options
 def replan(
     workload: str,
-    current: str,
+    current: str | None,
     policy: Path | None,
     memory: Path | None,
     at: str | None,
@@ -93,6 +102,7 @@ def replan(
     as_json: bool,
     out: Path | None,
     proposed: Path | None,
+    replayed: Replayed,
 ) -> None:
     """Decide whether the fleet that runs for WORKLOAD is kept, or switched to another.
 
@@ -102,6 +112,7 @@ def replan(
     \b
     minfleet plan examples/chat-70b.yaml --out running.json
     minfleet replan examples/chat-70b.yaml --current running.json --offers today.csv
+    minfleet replan examples/replay/chat-8b.yaml --replay CHANGES.csv --region us-central1
 
     Exit status: 0 decided, 1 proven that no fleet serves it, 2 bad input, 3 no proof in time.
     """  # noqa: D301 - click reads the escaped \b
@@ -115,6 +126,25 @@ def replan(
 
     if workload == current == STDIN:
         raise click.UsageError("stdin holds one file: give WORKLOAD or --current as a file.")
+    if replayed.changes is not None:
+        replayed.refuse(memory=memory, at=at, proposed=proposed)
+        replay(
+            workload,
+            replayed,
+            current=current,
+            policy=policy,
+            files=files,
+            measured=measured,
+            coefficients=coefficients,
+            gap=gap,
+            time_limit_s=time_limit_s,
+            as_json=as_json,
+            out=out,
+        )
+        return
+    replayed.refuse_alone()
+    if current is None:
+        raise click.UsageError("give the plan that runs now as --current, or --replay a history.")
     for path in (memory, out, proposed):
         if path is not None:
             check_writable(path)

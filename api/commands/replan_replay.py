@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from api.catalog_options import CatalogFiles
     from data.offers import Offer
     from data.price_changes import PriceChanges
-    from solver.replan.policy import Policy
     from solver.workload import Workload
 
 EXIT_UNPROVEN = 3
@@ -81,27 +81,63 @@ def replay_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     for option in reversed(options):
         command = option(command)
-    return command
+
+    @functools.wraps(command)
+    def wrapped(
+        changes: Path | None,
+        providers: tuple[str, ...],
+        regions: tuple[str, ...],
+        start: dt.datetime | None,
+        end: dt.datetime | None,
+        every_h: float | None,
+        plot: Path | None,
+        **rest: Any,
+    ) -> Any:
+        asked = Replayed(changes, providers, regions, start, end, every_h, plot)
+        return command(replayed=asked, **rest)
+
+    return wrapped
 
 
 @dataclass(frozen=True)
-class Span:
-    """Which part of a history is replayed; what is None or empty is not limited."""
+class Replayed:
+    """What is replayed; None or empty where it was not given."""
 
-    providers: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
-    start: dt.datetime | None = None
-    end: dt.datetime | None = None
+    changes: Path | None
+    providers: tuple[str, ...]
+    regions: tuple[str, ...]
+    start: dt.datetime | None
+    end: dt.datetime | None
+    every_h: float | None
+    plot: Path | None
+
+    def refuse(self, **others: object) -> None:
+        """Raise where options are given that a replay has no use for."""
+        for name, value in others.items():
+            if value is not None:
+                raise click.UsageError(f"--{name} has no use with --replay; leave it out.")
+
+    def refuse_alone(self) -> None:
+        """Raise where an option of a replay is given without one."""
+        names = {
+            "provider": self.providers,
+            "region": self.regions,
+            "from": self.start,
+            "to": self.end,
+            "every": self.every_h,
+            "plot": self.plot,
+        }
+        for name, value in names.items():
+            if value:
+                raise click.UsageError(f"--{name} goes with --replay CHANGES.csv.")
 
 
 def replay(
     workload: str,
-    changes: Path,
+    asked: Replayed,
     *,
-    policy: Policy | None = None,
-    current: Mapping[str, Any] | None = None,
-    span: Span,
-    every_h: float | None = None,
+    current: str | None,
+    policy: Path | None,
     files: CatalogFiles,
     measured: Path | None,
     coefficients: Path | None,
@@ -109,7 +145,6 @@ def replay(
     time_limit_s: float,
     as_json: bool,
     out: Path | None,
-    plot: Path | None,
 ) -> None:
     """Replay a history of prices and show what came of it.
 
@@ -117,35 +152,32 @@ def replay(
     ----------
     workload
         File of the workload; ``-`` for stdin.
-    changes
-        History of prices, in a layout that `data.price_changes` reads.
-    policy, current
-        What a change must bring, and the plan that runs at the start; None for the defaults.
-    every_h
-        Hours between two looks; None for a day.
+    current, policy
+        The plan that runs at the start, and what a change must bring; None for the defaults.
     files
         For a history in our own layout, where its offers are described; else offers to be had
         besides, at a constant price.
     out
         Document, or table of the decisions if it ends in ``.csv``; None for none.
-    plot
-        Where prices and costs are drawn; None for nowhere.
     """
     from api.output_replay import show_replay
     from api.plot_replay import draw_replay
     from api.plotting import check_plot
     from api.progress import staged
-    from api.read import load_workload, place_of
+    from api.read import load_plan, load_workload, place_of
     from api.table_files import as_csv
     from api.write import check_writable, write_atomically
     from data.catalog import Catalog
     from data.coefficients import load_coefficients
     from data.price_changes import load_price_changes
     from solver.measured import load_measured
+    from solver.replan.policy import Policy
     from solver.replay.document import decision_rows
     from solver.replay.path import HOURS_PER_DAY, price_path
     from solver.replay.replay import replay as find
 
+    assert asked.changes is not None
+    plot = asked.plot
     if plot is not None:
         check_plot(plot)
     for path in (out, plot):
@@ -153,32 +185,32 @@ def replay(
             check_writable(path)
     wanted, name = load_workload(workload), place_of(workload)
     known = Catalog.load(accelerators=files.accelerators).accelerators
-    region = span.regions[0] if len(span.regions) == 1 else ""
-    history = load_price_changes(changes, known, region=region)
+    region = asked.regions[0] if len(asked.regions) == 1 else ""
+    history = load_price_changes(asked.changes, known, region=region)
     wanted, told = _priced_as(wanted, history)
     prices = price_path(
         history,
         known,
         _constant(history, files, strict=measured is None),
-        providers=span.providers,
-        regions=span.regions,
+        providers=asked.providers,
+        regions=asked.regions,
         hardware=wanted.hardware,
-        start=None if span.start is None else span.start.date(),
-        end=None if span.end is None else span.end.date(),
+        start=None if asked.start is None else asked.start.date(),
+        end=None if asked.end is None else asked.end.date(),
     )
     with staged(quiet=as_json) as progress:
         found = find(
             wanted,
             prices,
-            policy,
-            current=current,
+            None if policy is None else Policy.load(policy),
+            current=None if current is None else load_plan(current),
             coefficients=None if coefficients is None else load_coefficients(coefficients),
             measured=None if measured is None else load_measured(measured),
             gap=gap,
             time_limit_s=time_limit_s,
-            every_h=HOURS_PER_DAY if every_h is None else every_h,
+            every_h=HOURS_PER_DAY if asked.every_h is None else asked.every_h,
             skipped=history.skipped,
-            may_begin_later=span.start is None,
+            may_begin_later=asked.start is None,
             warnings=(*history.warnings, *told),
             progress=progress,
         )
