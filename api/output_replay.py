@@ -61,7 +61,7 @@ def _headline(out: Lines, document: Entry, name: str) -> None:
         f"changes of {path['offers']:,} offers on {len(path['dates']) - 1} days",
         style="bold",
     )
-    rate = search["decisions_per_s"]
+    rate = search["decisions_per_second"]
     speed = "" if rate is None else f", {rate:.3g} a second"
     out.text(
         f"{search['looks']} looks; {search['decisions']} were decided anew{speed}, the others "

@@ -70,7 +70,9 @@ def _change(change: Document) -> Iterator[Finding]:
     yield _same("the cost of changed pools", fixed, each * change["pools_changed"])
     yield _same("the cost of the change", change["total_usd"], overlap + fixed)
     yield _same(
-        "the change an hour", change["spread_per_hour_usd"], change["total_usd"] / change["payback_h"]
+        "the change an hour",
+        change["spread_per_hour_usd"],
+        change["total_usd"] / change["payback_h"],
     )
     yield _same("what commitments cost idle", change["idle_committed_per_hour_usd"], idle)
 

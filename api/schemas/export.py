@@ -17,6 +17,7 @@ from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
 from api.schemas.frontier import FrontierDocument
 from api.schemas.plan import PlanDocument
+from api.schemas.replay import ReplayDocument
 from api.schemas.simulation import SimulationDocument
 from api.schemas.sweep import SweepDocument
 from solver.blocks import UNIT
@@ -36,6 +37,7 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "explanation": ExplanationDocument,
     "policy": Policy,
     "decision": DecisionDocument,
+    "replay": ReplayDocument,
 }
 """Name of each schema → the model that it is made from."""
 

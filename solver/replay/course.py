@@ -80,7 +80,8 @@ class Course:
 
     def account(self, path: PricePath, change: ChangeCost) -> Account:
         """Add up what the course costs."""
-        run, paid, points = 0.0, [], []
+        run, paid = 0.0, list[float]()
+        points: list[tuple[dt.datetime, float]] = []
         steps = self.steps
         for begin, end, t, number in _pieces(path, steps):
             if number and begin == steps[number].moment:

@@ -136,7 +136,7 @@ def _search(found: Replay) -> dict[str, Any]:
         "looks": followed.looks,
         "every_h": found.every_h,
         "decisions": solved,
-        "decisions_per_s": round(solved / followed.wall_s, 3) if followed.wall_s else None,
+        "decisions_per_second": round(solved / followed.wall_s, 3) if followed.wall_s else None,
         "seconds": {
             "decisions": round(followed.wall_s, 3),
             "clairvoyant": round(found.best.wall_s, 3),

@@ -93,7 +93,8 @@ def follow(
     begin = time.perf_counter()
     start = moment_of(path.dates[0])
     course = Course([Step(start, Standing.of_plan(current))])
-    memory, entries, looks, proven = Memory(start, commitments=()), [], 0, True
+    memory, looks, proven = Memory(start, commitments=()), 0, True
+    entries: list[dict[str, Any]] = []
     for t in range(len(path)):
         catalog, settled = path.catalog_at(t), False
         for moment in _moments(path, t, every_h):

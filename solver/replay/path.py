@@ -139,7 +139,7 @@ def price_path(
     else:
         _check_named(changes, {o.offer_id: o for o in constant}, accelerators)
     offers = _offers(changes, constant, providers, regions)
-    if hardware is not None:
+    if hardware is not None and offers:
         offers = _allowed(offers, accelerators, hardware)
     wanted = {o.offer_id for o in offers}
     moves = [c for c in changes.changes if c.offer_id in wanted]
