@@ -47,9 +47,10 @@ def _prices(axis: Axes, document: Entry) -> None:
         cells = path["prices"][offer]
         values = [float("nan") if v is None else v for v in [*cells, cells[-1]]]
         axis.step(days, values, where="post", color=f"C{number}", label=plain(offer), linewidth=1.2)
-    for step in document["courses"]["policy"]["steps"][1:]:
+    for number, step in enumerate(document["courses"]["policy"]["steps"][1:]):
         moment = dt.datetime.fromisoformat(step["moment"]).replace(tzinfo=None)
-        axis.axvline(moment, color="black", linewidth=0.8, linestyle=":")
+        label = "_" * bool(number) + "the policy switches"
+        axis.axvline(moment, color="black", linewidth=0.8, linestyle=":", label=label)
     axis.set_ylabel("price of a node (USD/h)")
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3, linewidth=0.5)
@@ -79,7 +80,9 @@ def _costs(whole: Axes, saved_axis: Axes, document: Entry) -> None:
         look: dict[str, Any] = {
             "color": COLOURS[name],
             "label": title,
-            "linewidth": 1.4,
+            # Courses often lie on each other: each can be told below the next.
+            "linewidth": 4.0 if name == "policy" else 1.4,
+            "alpha": 0.4 if name == "policy" else 1.0,
             "linestyle": "--" if name == "clairvoyant" else "-",
         }
         whole.plot(moments, paid, **look)

@@ -119,7 +119,6 @@ def clouds(folder: Path) -> str:
         "its changes (switches)",
         "clairvoyant",
         "bound",
-        "decisions/s",
     )
     lines = [_line(*head), _line(*["---"] * len(head))]
     plots = []
@@ -153,7 +152,6 @@ def _row(case: Case, name: str, document: dict[str, Any]) -> str:
         f"${always['change_usd']:,.0f} ({always['switches']})",
         beside(cost["clairvoyant"]),
         f"${document['certificate']['bound']:,.0f}",
-        f"{document['search']['decisions_per_second']:.0f}",
     )
 
 
