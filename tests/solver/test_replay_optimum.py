@@ -70,7 +70,7 @@ usd = st.integers(10, 400).map(lambda cents: cents / 100)
 some_prices = st.fixed_dictionaries({"big": usd}, optional={"small": usd, "large": usd})
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.lists(st.tuples(some_prices, st.integers(1, 3)), min_size=2, max_size=4),
     st.sampled_from([0.0, 1.0, 12.0, 24.0]),
