@@ -20,6 +20,7 @@ from api.schemas.frontier import FrontierDocument
 from api.schemas.notices import EventDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.registered import RegisteredDocument
+from api.schemas.replay import ReplayDocument
 from api.schemas.simulation import SimulationDocument
 from api.schemas.sweep import SweepDocument
 from solver.blocks import UNIT
@@ -42,6 +43,7 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "policy": Policy,
     "decision": DecisionDocument,
     "registered": RegisteredDocument,
+    "replay": ReplayDocument,
 }
 """Name of each schema → the model that it is made from."""
 
