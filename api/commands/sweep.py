@@ -61,6 +61,7 @@ def sweep(
     gap: float,
     time_limit_s: float,
     jobs: int | None,
+    dask: str | None,
     as_json: bool,
     out: Path | None,
     as_csv: Path | None,
@@ -104,6 +105,7 @@ def sweep(
         "coefficients": coefficients,
         "measured": measured,
         "jobs": jobs,
+        "dask": dask,
     }
     with growing("solving", quiet=as_json) as progress:
         if sensitivity:

@@ -12,14 +12,14 @@ from typing import Literal
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
 from data.errors import InputError
+from solver.crew.crew import Crew
 from solver.measured import MeasuredCapacity, load_measured
 from solver.steady import check_steady
 from solver.sweep.changes import PRICE, TARGETS, Changes, changed_catalog, changed_workload
 from solver.sweep.document import Sweep, written
 from solver.sweep.easier import still_serves
 from solver.sweep.factors import Factor
-from solver.sweep.point import Ground, Point, Task, known_at
-from solver.sweep.workers import Crew
+from solver.sweep.point import AT_POINTS, Ground, Point, Task, known_at
 from solver.workload import Workload
 
 MOST_POINTS = 1_000_000
@@ -43,6 +43,7 @@ def sweep(
     measured: tuple[MeasuredCapacity, ...] | str | Path | None = None,
     as_of: dt.date | None = None,
     jobs: int | None = 1,
+    dask: str | None = None,
     progress: Progress = lambda solved, total: None,
 ) -> Sweep:
     """Plan a workload with some of its values changed, at many points.
@@ -57,7 +58,7 @@ def sweep(
         What is varied, e.g. ``Factor("rate", (0.5, 1.0, 2.0))``; see `solver.sweep.changes`.
     mode
         ``grid``: every combination, the last factor fastest. ``one_at_a_time``: each alone.
-    gap, time_limit_s, coefficients, measured, as_of, jobs
+    gap, time_limit_s, coefficients, measured, as_of, jobs, dask
         As in `solver.frontier.frontier.frontier`.
     progress
         See `Progress`.
@@ -70,7 +71,7 @@ def sweep(
     ground = grounded(workload, catalog, gap, time_limit_s, coefficients, measured, as_of)
     points = list(changes_of(vary, mode))
     check(ground, points)
-    with Crew(ground, jobs) as crew:
+    with Crew(AT_POINTS, ground, jobs, dask) as crew:
         base, found = solve_around(crew, points, progress)
     return written(ground, mode, vary, base, points, found)
 
@@ -159,7 +160,7 @@ def check(ground: Ground, points: Sequence[Changes]) -> None:
 
 
 def solve_around(
-    crew: Crew, points: Sequence[Changes], progress: Progress
+    crew: Crew[Ground, Task, Point], points: Sequence[Changes], progress: Progress
 ) -> tuple[Point, list[Point]]:
     """Return the point of the workload as it is, and those of all changes, in their order."""
     total = len(points) + 1
