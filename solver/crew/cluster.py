@@ -218,7 +218,8 @@ def _quiet() -> Iterator[None]:
 def _cancelled() -> type[BaseException]:
     from distributed.client import FutureCancelledError
 
-    return FutureCancelledError
+    found: type[BaseException] = FutureCancelledError
+    return found
 
 
 def _without(address: str, worker: str, error: ModuleNotFoundError) -> str:
