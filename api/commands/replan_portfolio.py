@@ -1,0 +1,196 @@
+"""``minfleet replan --portfolio``: many workloads under many price scenarios, into Parquet."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.catalog_options import CatalogFiles, catalog_options
+from api.model_options import coefficients_option, measured_option
+from api.sweep_options import effort_options
+
+if TYPE_CHECKING:
+    from api.parquet_parts import Parts
+    from solver.portfolio.portfolio import PortfolioRun
+    from solver.portfolio.row import PortfolioGround
+
+EXIT_FAILED, EXIT_UNPROVEN = 1, 3
+
+_FILE = click.Path(path_type=Path)
+
+
+def portfolio_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a portfolio besides those of any re-planning."""
+    options = (
+        click.option(
+            "--portfolio",
+            type=_FILE,
+            metavar="FILE|FOLDER",
+            help="Re-plan many workloads: JSON lines, a folder of workload files, or a table (CSV, "
+            "Parquet) of name, workload and current.",
+        ),
+        click.option(
+            "--scenarios",
+            type=_FILE,
+            metavar="FILE",
+            help="With --portfolio: CSV or YAML of price scenarios; today's prices by default.",
+        ),
+        click.option(
+            "--restart",
+            is_flag=True,
+            help="With --portfolio: throw away what an unfinished run left beside --out.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def replan_portfolio(
+    *,
+    portfolio: Path,
+    scenarios: Path | None,
+    policy: Path | None,
+    out: Path | None,
+    restart: bool,
+    files: CatalogFiles,
+    measured: Path | None,
+    coefficients: Path | None,
+    gap: float,
+    time_limit_s: float,
+    jobs: int | None,
+    dask: str | None,
+    as_json: bool,
+) -> None:
+    """Plan or re-plan every workload of a portfolio under every scenario, into ``--out``."""
+    from api.output_portfolio import show_portfolio, summary_of
+    from api.parquet_parts import Parts, kept
+    from api.progress import growing
+    from api.table_files import check_parquet
+    from api.write import check_writable
+    from data.errors import InputError
+    from data.tables import columns
+    from solver.crew.crew import Crew
+    from solver.portfolio.entries import load_portfolio
+    from solver.portfolio.portfolio import PortfolioRun
+    from solver.portfolio.row import ROWS
+
+    if out is None or out.suffix != ".parquet":
+        raise InputError("--portfolio writes its rows to Parquet; give --out FILE.parquet.")
+    check_parquet(out)
+    check_writable(out)
+    parts = Parts(out, {c.column: c.type for c in columns("decisions")})
+    before = None if restart else parts.note()
+    moment = dt.datetime.now(dt.UTC).isoformat() if before is None else str(before["moment"])
+    ground = _ground(
+        moment, scenarios, policy, files, measured, coefficients, gap, time_limit_s
+    )
+    run = PortfolioRun(load_portfolio(portfolio), ground, parts.part_rows)
+    with parts.begun(run.rows, _inputs(run), moment, restart=restart) as first:
+        _tell(run, parts, first)
+        done = min(first * parts.part_rows, run.rows)
+        with growing("re-planning", quiet=as_json) as progress:
+
+            def count(more: int) -> None:
+                nonlocal done
+                done += more
+                progress(done, run.rows)
+
+            count(0)
+            if done < run.rows:
+                with Crew(ROWS, ground, jobs, dask) as crew, kept(out):
+                    for number, rows in enumerate(run.parts(crew, first, count), first):
+                        parts.write(number, rows)
+        summary = summary_of(parts.tables(), out, run.portfolio.count)
+        parts.join()
+    if as_json:
+        click.echo(json.dumps(summary, indent=2, allow_nan=False))
+    else:
+        show_portfolio(summary)
+    if summary["outcomes"].get("failed"):
+        sys.exit(EXIT_FAILED)
+    if summary["unproven"]:
+        sys.exit(EXIT_UNPROVEN)
+
+
+def _tell(run: PortfolioRun, parts: Parts, first: int) -> None:
+    """Say on a terminal where a run goes on."""
+    if first and sys.stderr.isatty():
+        kept = min(first * parts.part_rows, run.rows)
+        click.echo(f"Going on after {kept:,} of {run.rows:,} rows.", err=True)
+
+
+def _ground(
+    moment: str,
+    scenarios: Path | None,
+    policy: Path | None,
+    files: CatalogFiles,
+    measured: Path | None,
+    coefficients: Path | None,
+    gap: float,
+    time_limit_s: float,
+) -> PortfolioGround:
+    from data.coefficients import load_coefficients, shipped_coefficients
+    from solver.measured import load_measured
+    from solver.portfolio.row import PortfolioGround
+    from solver.portfolio.scenarios import TODAY, load_scenarios
+    from solver.replan.policy import Policy
+
+    strict = measured is None
+    today = files.load(strict=strict)
+    return PortfolioGround(
+        scenarios=(TODAY,)
+        if scenarios is None
+        else load_scenarios(scenarios, today, strict=strict),
+        today=today,
+        coefficients=shipped_coefficients()
+        if coefficients is None
+        else load_coefficients(coefficients),
+        measured=None if measured is None else load_measured(measured),
+        policy=Policy() if policy is None else Policy.load(policy),
+        moment=dt.datetime.fromisoformat(moment),
+        gap=gap,
+        time_limit_s=time_limit_s,
+    )
+
+
+def _inputs(run: PortfolioRun) -> Mapping[str, str]:
+    """Return name → hash of everything that decides the rows."""
+    from solver.crew.versions import versions
+
+    ground = run.ground
+    settings = (ground.gap, ground.time_limit_s)
+    return {
+        "workloads": run.portfolio.digest,
+        "scenarios": _hash(ground.scenarios),
+        "prices": ground.today.id,
+        "policy": _hash(ground.policy.to_dict()),
+        "coefficients": _hash((ground.coefficients, ground.measured)),
+        "settings (--gap, --time-limit)": _hash(settings),
+        "versions of what solves": _hash(sorted(versions().items())),
+    }
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()
+
+
+@click.command("portfolio")
+@portfolio_options
+@click.option("--policy", type=_FILE, metavar="FILE", help="Policy of the decisions.")
+@click.option("--out", type=_FILE, metavar="FILE.parquet", help="Where the rows go.")
+@catalog_options
+@measured_option
+@coefficients_option
+@effort_options
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def portfolio_command(**options: Any) -> None:
+    """Re-plan a portfolio of workloads under price scenarios."""
+    replan_portfolio(**options)
