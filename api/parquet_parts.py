@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -203,19 +202,6 @@ class Parts:
                 held = []
         if held:
             yield pa.concat_tables(held).combine_chunks()
-
-
-@contextmanager
-def kept(path: Path) -> Iterator[None]:
-    """Say how to go on, where somebody or something ends a run."""
-    try:
-        yield
-    except BaseException:
-        print(
-            f"{path}: what is solved is kept; the same command goes on from there.",
-            file=sys.stderr,
-        )
-        raise
 
 
 def _replace(path: Path, raw: bytes) -> None:

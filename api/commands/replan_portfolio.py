@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,9 @@ from api.model_options import coefficients_option, measured_option
 from api.sweep_options import effort_options
 
 if TYPE_CHECKING:
-    from api.parquet_parts import Parts
+    from api.parts_run import Done
     from solver.portfolio.portfolio import PortfolioRun
-    from solver.portfolio.row import PortfolioGround
+    from solver.portfolio.row import PortfolioGround, Row
 
 EXIT_FAILED, EXIT_UNPROVEN = 1, 3
 
@@ -71,8 +70,8 @@ def replan_portfolio(
 ) -> None:
     """Plan or re-plan every workload of a portfolio under every scenario, into ``--out``."""
     from api.output_portfolio import show_portfolio, summary_of
-    from api.parquet_parts import Parts, kept
-    from api.progress import growing
+    from api.parquet_parts import Parts
+    from api.parts_run import run_in_parts
     from api.table_files import check_parquet
     from api.write import check_writable
     from data.errors import InputError
@@ -89,27 +88,24 @@ def replan_portfolio(
     parts = Parts(out, {c.column: c.type for c in columns("decisions")})
     before = None if restart else parts.note()
     moment = dt.datetime.now(dt.UTC).isoformat() if before is None else str(before["moment"])
-    ground = _ground(
-        moment, scenarios, policy, files, measured, coefficients, gap, time_limit_s
-    )
+    ground = _ground(moment, scenarios, policy, files, measured, coefficients, gap, time_limit_s)
     run = PortfolioRun(load_portfolio(portfolio), ground, parts.part_rows)
-    with parts.begun(run.rows, _inputs(run), moment, restart=restart) as first:
-        _tell(run, parts, first)
-        done = min(first * parts.part_rows, run.rows)
-        with growing("re-planning", quiet=as_json) as progress:
 
-            def count(more: int) -> None:
-                nonlocal done
-                done += more
-                progress(done, run.rows)
+    def solve(first: int, done: Done) -> Iterator[list[Row]]:
+        with Crew(ROWS, ground, jobs, dask) as crew:
+            yield from run.parts(crew, first, done)
 
-            count(0)
-            if done < run.rows:
-                with Crew(ROWS, ground, jobs, dask) as crew, kept(out):
-                    for number, rows in enumerate(run.parts(crew, first, count), first):
-                        parts.write(number, rows)
+    with run_in_parts(
+        parts,
+        run.rows,
+        _inputs(run),
+        moment,
+        solve,
+        label="re-planning",
+        restart=restart,
+        quiet=as_json,
+    ):
         summary = summary_of(parts.tables(), out, run.portfolio.count)
-        parts.join()
     if as_json:
         click.echo(json.dumps(summary, indent=2, allow_nan=False))
     else:
@@ -118,13 +114,6 @@ def replan_portfolio(
         sys.exit(EXIT_FAILED)
     if summary["unproven"]:
         sys.exit(EXIT_UNPROVEN)
-
-
-def _tell(run: PortfolioRun, parts: Parts, first: int) -> None:
-    """Say on a terminal where a run goes on."""
-    if first and sys.stderr.isatty():
-        kept = min(first * parts.part_rows, run.rows)
-        click.echo(f"Going on after {kept:,} of {run.rows:,} rows.", err=True)
 
 
 def _ground(
@@ -163,23 +152,17 @@ def _ground(
 
 def _inputs(run: PortfolioRun) -> Mapping[str, str]:
     """Return name → hash of everything that decides the rows."""
-    from solver.crew.versions import versions
+    from api.parts_run import hash_of, inputs_of
 
     ground = run.ground
-    settings = (ground.gap, ground.time_limit_s)
     return {
         "workloads": run.portfolio.digest,
-        "scenarios": _hash(ground.scenarios),
-        "prices": ground.today.id,
-        "policy": _hash(ground.policy.to_dict()),
-        "coefficients": _hash((ground.coefficients, ground.measured)),
-        "settings (--gap, --time-limit)": _hash(settings),
-        "versions of what solves": _hash(sorted(versions().items())),
+        "scenarios": hash_of(ground.scenarios),
+        "policy": hash_of(ground.policy.to_dict()),
+        **inputs_of(
+            ground.today, ground.coefficients, ground.measured, ground.gap, ground.time_limit_s
+        ),
     }
-
-
-def _hash(value: object) -> str:
-    return hashlib.sha256(repr(value).encode()).hexdigest()
 
 
 @click.command("portfolio")

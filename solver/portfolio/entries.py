@@ -97,10 +97,8 @@ def load_portfolio(path: Path) -> Portfolio:
         return _listed(path, _in_folder(path), b"")
     if name.endswith((".jsonl", ".ndjson")):
         return _lines(path)
-    if name.endswith(".parquet"):
-        rows = _parquet_rows(path)
-    else:
-        rows = read_table(path, "portfolio")
+    read = _parquet_rows if name.endswith(".parquet") else _table_rows
+    rows = read(path)
     named = [_named(row, path.parent) for row in rows]
     twice = _twice(entry.name for entry in named)
     if twice:
@@ -182,6 +180,10 @@ def _twice(names: Iterable[str]) -> str:
     return ""
 
 
+def _table_rows(path: Path) -> list[Row]:
+    return read_table(path, "portfolio")
+
+
 def _parquet_rows(path: Path) -> list[Row]:
     try:
         import pyarrow as pa
@@ -221,8 +223,9 @@ def _lines(path: Path) -> Portfolio:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
+    opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with opener(path, "rb") as file:
             yield file
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path of the portfolio.") from None

@@ -45,11 +45,11 @@ class PortfolioRun:
     def _tasks(self, first: int) -> Iterator[list[RowTask]]:
         names = [scenario.name for scenario in self.ground.scenarios]
         skipped, begun = divmod(first * self.part_rows, len(names))
-        tasks = (
+        every = (
             RowTask(entry, number, name)
             for entry in islice(self.portfolio.read(), skipped, None)
             for number, name in enumerate(names)
         )
-        tasks = islice(tasks, begun, None)
+        tasks = islice(every, begun, None)
         while part := list(islice(tasks, self.part_rows)):
             yield part

@@ -173,27 +173,26 @@ def solve_around(
 
     progress(0, total)
     (base,) = crew.solve([Task(())], done)
-    tasks = [_Around(crew.ground, base).task(changes) for changes in points]
-    # Points that differ in prices and rates alone follow each other: they share an evaluation.
-    order = sorted(range(len(tasks)), key=lambda i: _evaluated_by(tasks[i].changes))
+    around = Around(crew.ground, base)
+    tasks = [around.task(changes) for changes in points]
+    order = sorted(range(len(tasks)), key=lambda i: evaluated_by(tasks[i]))
     answers = crew.solve([tasks[i] for i in order], done)
     found = [base] * len(tasks)
     for i, point in zip(order, answers, strict=True):
-        known = tasks[i].known_usd
-        if point.holds and known is not None:
-            bound = known if point.bound_usd is None else point.bound_usd
-            point = known_at(base, known, bound, crew.ground.gap)
-        found[i] = point
+        found[i] = around.point(tasks[i], point)
     return base, found
 
 
-def _evaluated_by(changes: Changes) -> str:
-    """Return what of some changes decides what a replica does."""
-    return repr([c for c in changes if c[0] != "rate" and not c[0].startswith(PRICE)])
+def evaluated_by(task: Task) -> str:
+    """Return what of the changes of a task decides what a replica does.
+
+    Points that differ in prices and rates alone share an evaluation, so they follow each other.
+    """
+    return repr([c for c in task.changes if c[0] != "rate" and not c[0].startswith(PRICE)])
 
 
 @dataclass(frozen=True)
-class _Around:
+class Around:
     """The workload as it is, and its fleet, from which changes start."""
 
     ground: Ground
@@ -208,3 +207,11 @@ class _Around:
         cost = float(sum(offers[i].hourly_usd_at(n) * n for i, _, n in self.base.purchases))
         budget = changed_workload(self.ground.workload, changes).hardware.max_cost_per_hour_usd
         return Task(changes, cost if budget is None or cost <= budget else None)
+
+    def point(self, task: Task, answer: Point) -> Point:
+        """Return the point of a task: its answer, or today's fleet where nothing is cheaper."""
+        known = task.known_usd
+        if known is None or not answer.holds:
+            return answer
+        bound = known if answer.bound_usd is None else answer.bound_usd
+        return known_at(self.base, known, bound, self.ground.gap)
