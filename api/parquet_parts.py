@@ -25,19 +25,57 @@ if TYPE_CHECKING:
 
 SCHEMA = "minfleet/parts/v1"
 
-PART_ROWS = 512
-"""Rows of a part: what a killed run may have to solve again, and no more than that."""
+FEWEST, MOST = 16, 512
+"""Rows of a part."""
+
+PARTS = 128
+"""Parts that a table is cut into, as far as that leaves each of a size within these limits."""
 
 GROUP_ROWS = 16_384
 """Rows of a row group of the table."""
 
-LOCK = "lock"
+LOCK, NOTE = "lock", "run.json"
 
 KINDS = ("text", "integer", "number", "truth")
 """What a column may hold."""
 
 Columns = Mapping[str, str]
 """Column → one of `KINDS`."""
+
+
+def folder_of(path: Path) -> Path:
+    """Return the folder of the parts of a table."""
+    return path.with_name(f"{path.name}.parts")
+
+
+def note_of(path: Path) -> Mapping[str, Any] | None:
+    """Return what an unfinished run into a table noted of itself; None where there is none.
+
+    Raises
+    ------
+    InputError
+        If the folder of its parts holds something else.
+    """
+    folder = folder_of(path)
+    if not folder.exists():
+        return None
+    try:
+        found = json.loads((folder / NOTE).read_text("utf-8"))
+        if found["schema"] == SCHEMA and isinstance(found["inputs"], dict):
+            return dict(found)
+    except FileNotFoundError:
+        if all(p.name == LOCK for p in folder.iterdir()):
+            return None
+    except (OSError, ValueError, LookupError, TypeError):
+        pass  # whatever it is, it is not ours
+    raise InputError(
+        f"{folder}: is not from an unfinished run; move it away, or give --out another name."
+    )
+
+
+def part_rows(rows: int) -> int:
+    """Return how many rows of a table make a part."""
+    return min(MOST, max(FEWEST, rows // PARTS))
 
 
 @dataclass(frozen=True)
@@ -56,40 +94,12 @@ class Parts:
 
     path: Path
     columns: Columns
-    part_rows: int = PART_ROWS
+    part_rows: int
 
     @property
     def folder(self) -> Path:
         """Folder of the parts."""
-        return self.path.with_name(f"{self.path.name}.parts")
-
-    @property
-    def _note(self) -> Path:
-        return self.folder / "run.json"
-
-    def note(self) -> Mapping[str, Any] | None:
-        """Return what an unfinished run noted of itself; None where there is none.
-
-        Raises
-        ------
-        InputError
-            If the folder holds something else.
-        """
-        if not self.folder.exists():
-            return None
-        try:
-            found = json.loads(self._note.read_text("utf-8"))
-            if found["schema"] == SCHEMA and isinstance(found["inputs"], dict):
-                return dict(found)
-        except FileNotFoundError:
-            if all(p.name == LOCK for p in self.folder.iterdir()):
-                return None
-        except (OSError, ValueError, LookupError, TypeError):
-            pass
-        raise InputError(
-            f"{self.folder}: is not from an unfinished run; move it away, or give --out another "
-            "name."
-        )
+        return folder_of(self.path)
 
     @contextmanager
     def begun(
@@ -113,7 +123,7 @@ class Parts:
         InputError
             If parts are there that were made from other inputs, or another run is at work on them.
         """
-        self.note()  # refuses the folder of something else
+        note_of(self.path)  # refuses the folder of something else
         told = {"rows": rows, "part_rows": self.part_rows, "inputs": dict(inputs)}
         try:
             self.folder.mkdir(exist_ok=True)
@@ -124,13 +134,13 @@ class Parts:
                 for old in self.folder.iterdir():
                     if old.name != LOCK:
                         old.unlink()
-            before = self.note()
+            before = note_of(self.path)
             if before is None:
                 note = {"schema": SCHEMA, "moment": moment, **told}
-                _replace(self._note, (json.dumps(note, indent=2) + "\n").encode())
+                _replace(self.folder / NOTE, (json.dumps(note, indent=2) + "\n").encode())
             else:
                 self._check_same(before, told)
-            yield self._count()
+            yield self.count()
 
     def _check_same(self, before: Mapping[str, Any], told: Mapping[str, Any]) -> None:
         inputs, mine = before["inputs"], told["inputs"]
@@ -146,7 +156,8 @@ class Parts:
     def _part(self, number: int) -> Path:
         return self.folder / f"part-{number:06d}.parquet"
 
-    def _count(self) -> int:
+    def count(self) -> int:
+        """Return the number of parts that are there, from the first on."""
         count = 0
         while self._part(count).exists():
             count += 1
@@ -176,7 +187,7 @@ class Parts:
         """Yield the parts as tables, in order."""
         import pyarrow.parquet as pq
 
-        for number in range(self._count()):
+        for number in range(self.count()):
             yield pq.read_table(self._part(number), schema=self._schema())
 
     def join(self) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.parquet_parts import Parts
@@ -14,6 +13,7 @@ from api.table_files import TableRow
 
 if TYPE_CHECKING:
     from data.catalog import Catalog
+    from data.coefficients import CoefficientTable
 
 Done = Callable[[int], None]
 
@@ -57,7 +57,7 @@ def run_in_parts(
         done = min(first * parts.part_rows, rows)
         if first and not quiet:
             print(f"{parts.path}: going on after {done:,} of {rows:,} rows.", file=sys.stderr)
-        with growing(label, quiet=quiet) as progress, _kept(parts.path):
+        with growing(label, quiet=quiet) as progress, _kept(parts, rows):
 
             def count(more: int) -> None:
                 nonlocal done
@@ -73,14 +73,18 @@ def run_in_parts(
 
 
 def inputs_of(
-    catalog: Catalog, coefficients: object, measured: object, gap: float, time_limit_s: float
+    catalog: Catalog,
+    coefficients: CoefficientTable,
+    measured: object,
+    gap: float,
+    time_limit_s: float,
 ) -> dict[str, str]:
     """Return name → hash of what decides the rows of any run."""
     from solver.crew.versions import versions
 
     return {
         "prices": catalog.id,
-        "coefficients": hash_of(coefficients),
+        "coefficients": hash_of(coefficients.rows),
         "measured capacities": hash_of(measured),
         "--gap": repr(gap),
         "--time-limit": repr(time_limit_s),
@@ -94,13 +98,15 @@ def hash_of(value: object) -> str:
 
 
 @contextmanager
-def _kept(path: Path) -> Iterator[None]:
+def _kept(parts: Parts, rows: int) -> Iterator[None]:
     """Say how to go on, where somebody or something ends a run."""
     try:
         yield
     except BaseException:
+        kept = min(parts.count() * parts.part_rows, rows)
         print(
-            f"{path}: what is solved is kept; the same command goes on from there.",
+            f"{parts.path}: {kept:,} of {rows:,} rows are kept; the same command goes on from "
+            "there.",
             file=sys.stderr,
         )
         raise

@@ -70,7 +70,7 @@ def replan_portfolio(
 ) -> None:
     """Plan or re-plan every workload of a portfolio under every scenario, into ``--out``."""
     from api.output_portfolio import show_portfolio, summary_of
-    from api.parquet_parts import Parts
+    from api.parquet_parts import Parts, note_of, part_rows
     from api.parts_run import run_in_parts
     from api.table_files import check_parquet
     from api.write import check_writable
@@ -85,11 +85,12 @@ def replan_portfolio(
         raise InputError("--portfolio writes its rows to Parquet; give --out FILE.parquet.")
     check_parquet(out)
     check_writable(out)
-    parts = Parts(out, {c.column: c.type for c in columns("decisions")})
-    before = None if restart else parts.note()
+    before = None if restart else note_of(out)
     moment = dt.datetime.now(dt.UTC).isoformat() if before is None else str(before["moment"])
     ground = _ground(moment, scenarios, policy, files, measured, coefficients, gap, time_limit_s)
-    run = PortfolioRun(load_portfolio(portfolio), ground, parts.part_rows)
+    wanted = load_portfolio(portfolio)
+    run = PortfolioRun(wanted, ground, part_rows(wanted.count * len(ground.scenarios)))
+    parts = Parts(out, {c.column: c.type for c in columns("decisions")}, run.part_rows)
 
     def solve(first: int, done: Done) -> Iterator[list[Row]]:
         with Crew(ROWS, ground, jobs, dask) as crew:

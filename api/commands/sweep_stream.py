@@ -42,21 +42,22 @@ def stream_sweep(
     as_json: bool,
 ) -> None:
     """Plan a workload at every point, into a Parquet file that is written part by part."""
-    from api.parquet_parts import PART_ROWS, Parts
+    from api.parquet_parts import Parts, note_of, part_rows
     from api.parts_run import hash_of, inputs_of, run_in_parts
     from api.table_files import check_parquet
     from solver.crew.crew import Crew
     from solver.sweep.point import AT_POINTS
-    from solver.sweep.stream import SweepRun
+    from solver.sweep.stream import SweepRun, checked
     from solver.sweep.sweep import grounded
 
     check_parquet(out)
     catalog = files.load(strict=measured is None)
-    before = None if restart else Parts(out, {}).note()
+    before = None if restart else note_of(out)
     day = dt.date.today() if before is None else dt.date.fromisoformat(before["moment"])
     ground = grounded(workload, catalog, gap, time_limit_s, coefficients, measured, day)
-    run = SweepRun(ground, vary, mode, PART_ROWS)
-    rows, parts = run.check(), Parts(out, run.columns(), PART_ROWS)
+    rows = checked(ground, vary, mode)
+    run = SweepRun(ground, vary, mode, part_rows(rows))
+    parts = Parts(out, run.columns(), run.part_rows)
 
     def solve(first: int, done: Done) -> Iterator[list[Row]]:
         with Crew(AT_POINTS, ground, jobs, dask) as crew:

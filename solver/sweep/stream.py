@@ -19,6 +19,18 @@ from solver.sweep.sweep import Around, Mode, changes_of, check, evaluated_by
 Row = dict[str, Any]
 
 
+def checked(ground: Ground, vary: Sequence[Factor], mode: Mode) -> int:
+    """Return the number of rows of a sweep.
+
+    Raises
+    ------
+    InputError
+        If something cannot be varied; see `solver.sweep.sweep.check`.
+    """
+    check(ground, [((f.name, value),) for f in vary for value in f.values])
+    return sum(1 for _ in changes_of(vary, mode))
+
+
 @dataclass(frozen=True)
 class SweepRun:
     """The rows of a sweep, in parts of equal size but the last.
@@ -33,18 +45,6 @@ class SweepRun:
     vary: Sequence[Factor]
     mode: Mode
     part_rows: int
-
-    def check(self) -> int:
-        """Return the number of rows.
-
-        Raises
-        ------
-        InputError
-            If something cannot be varied; see `solver.sweep.sweep.check`.
-        """
-        alone = [((f.name, value),) for f in self.vary for value in f.values]
-        check(self.ground, alone)
-        return sum(1 for _ in changes_of(self.vary, self.mode))
 
     def columns(self) -> Mapping[str, str]:
         """Return column → what it holds, the varied values first."""
