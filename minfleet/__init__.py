@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from solver.frontier.frontier import frontier
     from solver.plan import Plan
     from solver.planner import plan
+    from solver.replan.decide import replan
+    from solver.replan.decision import Decision
+    from solver.replan.memory import Memory
+    from solver.replan.policy import Policy
     from solver.sweep.document import Sweep
     from solver.sweep.factors import Factor
     from solver.sweep.sensitivity import sensitivity
@@ -39,14 +43,17 @@ _HOMES = {
     "CatalogError": "data.errors",
     "Check": "solver.checker",
     "Comparison": "solver.comparison.document",
+    "Decision": "solver.replan.decision",
     "EngineError": "data.errors",
     "Factor": "solver.sweep.factors",
     "Frontier": "solver.frontier.document",
     "InputError": "data.errors",
+    "Memory": "solver.replan.memory",
     "MinfleetError": "data.errors",
     "Plan": "solver.plan",
     "PlanChecker": "solver.checker",
     "PlanError": "data.errors",
+    "Policy": "solver.replan.policy",
     "Sweep": "solver.sweep.document",
     "UnknownNameError": "data.errors",
     "Workload": "solver.workload",
@@ -54,6 +61,7 @@ _HOMES = {
     "compare": "solver.comparison.comparison",
     "frontier": "solver.frontier.frontier",
     "plan": "solver.planner",
+    "replan": "solver.replan.decide",
     "sensitivity": "solver.sweep.sensitivity",
     "sweep": "solver.sweep.sweep",
 }
@@ -63,14 +71,17 @@ __all__ = [
     "CatalogError",
     "Check",
     "Comparison",
+    "Decision",
     "EngineError",
     "Factor",
     "Frontier",
     "InputError",
+    "Memory",
     "MinfleetError",
     "Plan",
     "PlanChecker",
     "PlanError",
+    "Policy",
     "Sweep",
     "UnknownNameError",
     "Workload",
@@ -78,6 +89,7 @@ __all__ = [
     "compare",
     "frontier",
     "plan",
+    "replan",
     "sensitivity",
     "sweep",
 ]

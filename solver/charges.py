@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from solver.assemble import rounded
+from solver.change import Change
 from solver.fleet import Fleet
 from solver.footprint import Footprint
 from solver.market import by_location
@@ -35,7 +37,36 @@ def charges_of(problem: Problem, fleet: Fleet) -> dict[str, Any]:
         "power_kw": None if watts is None else rounded(watts / WATTS_PER_KW, DIGITS),
         "energy_kwh_per_hour": energy,
         "carbon_kg_per_hour": carbon,
+        "change": change_entry(fleet),
     }
+
+
+def change_entry(fleet: Fleet) -> dict[str, Any] | None:
+    """Return what a plan says of the change from a running fleet; None without one."""
+    change, bill = fleet.instance.change, fleet.bill
+    if change is None or bill is None:
+        return None
+    return {
+        "payback_h": change.payback_h,
+        "overlap_h": change.overlap_h,
+        "cost_per_changed_pool_usd": change.pool_usd,
+        "leaving": _nodes(bill.leaving, change),
+        "idle_committed": _nodes(bill.idle, change),
+        "pools_changed": bill.pools_changed,
+        "overlap_usd": bill.overlap_usd,
+        "fixed_usd": bill.fixed_usd,
+        "total_usd": bill.total_usd,
+        "per_hour_usd": bill.per_hour_usd,
+        "idle_committed_per_hour_usd": bill.idle_usd,
+        "within_rules": change.rules is not None,
+    }
+
+
+def _nodes(counts: Mapping[str, int], change: Change) -> list[dict[str, Any]]:
+    return [
+        {"offer_id": name, "nodes": n, "price_per_node_hour_usd": change.price_usd[name]}
+        for name, n in sorted(counts.items())
+    ]
 
 
 def objective_entry(problem: Problem, fleet: Fleet | None) -> dict[str, Any]:

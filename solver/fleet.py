@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from solver.change import Bill, PoolKey, kind_of
 from solver.engines.result import EngineResult, Improved, Termination
 from solver.hosting import HostKey
 from solver.instance import Instance
@@ -50,10 +51,16 @@ class Fleet:
         return sum((prices[o].hourly_usd * n for o, n in self.nodes.items()), Decimal(0))
 
     def value(self, objective: Objective) -> float:
-        """Return what the fleet is charged by an objective (its unit)."""
+        """Return what the fleet is charged by an objective (its unit).
+
+        Where the instance has a running fleet, its cost includes the change, spread over the hours
+        within which it must pay back, and commitments that stay idle.
+        """
         offers = self.instance.offers
         if objective.name == "cost":
-            return float(self.cost_usd)
+            bill = self.bill
+            more = 0.0 if bill is None else bill.per_hour_usd + bill.idle_usd
+            return float(self.cost_usd) + more
         charged = sum(objective.node(offers[o]) * n for o, n in self.nodes.items())
         if not objective.charges_load:
             return charged
@@ -65,6 +72,29 @@ class Fleet:
             busy = objective.busy(offers[placed.offer]) * self.instance.candidates[c].gpus
             charged += busy * loads[c] * part
         return charged
+
+    @property
+    def pools(self) -> dict[PoolKey, int]:
+        """Replicas by kind and offer (its id)."""
+        found: dict[PoolKey, int] = defaultdict(int)
+        for placed in self.placements:
+            kind = kind_of(self.instance.candidates[placed.candidate])
+            found[kind, self.instance.offers[placed.offer].offer_id] += placed.replicas
+        return dict(found)
+
+    @property
+    def nodes_by_id(self) -> dict[str, int]:
+        """Nodes by the id of their offer."""
+        found: dict[str, int] = defaultdict(int)
+        for o, n in self.nodes.items():
+            found[self.instance.offers[o].offer_id] += n
+        return dict(found)
+
+    @property
+    def bill(self) -> Bill | None:
+        """What the change from the running fleet costs; None without a running fleet."""
+        change = self.instance.change
+        return None if change is None else change.bill(self.pools, self.nodes_by_id)
 
     @property
     def gpus(self) -> int:
@@ -283,6 +313,11 @@ def _labels(instance: Instance, program: Program) -> list[Hashable]:
             names.append((kind, keys[key[0]], *_named(instance, key[1])))
         elif kind == "v":
             names.append((kind, instance.providers[key[0]]))
+        elif kind in ("d", "s", "z", "r"):
+            names.append((kind, key))
+        elif kind == "a":
+            first = instance.candidates[instance.hosts[keys[key[0]]][0][0]]
+            names.append((kind, kind_of(first), instance.offers[key[1]].offer_id))
         else:
             names.append((kind, *_named(instance, key[0])))
     return names
@@ -361,9 +396,26 @@ def read_fleet(instance: Instance, program: Program, result: EngineResult) -> Fl
     busy = {c for _, c in shares}
     replicas = {c: n for c, n in sorted(replicas.items()) if c in busy}
     placements = place(instance, replicas, hosted, nodes)
-    used = {placed.offer for placed in placements}
-    nodes = {o: count for o, count in nodes.items() if o in used}
+    nodes = _in_use(instance, nodes, placements)
     return Fleet(instance, replicas, nodes, shares, tuple(placements))
+
+
+def _in_use(
+    instance: Instance, nodes: Mapping[int, int], placements: Sequence[Placement]
+) -> dict[int, int]:
+    """Return the nodes that are of use: of committed ones, which are paid anyway, none too many."""
+    last: dict[int, int] = defaultdict(int)
+    for placed in placements:
+        stops = [last[placed.offer], *(span.stop for span in placed.nodes)]
+        last[placed.offer] = max(stops)
+    sunk = {} if instance.change is None else instance.change.sunk
+    return {
+        o: max(last[o], instance.offers[o].min_nodes)
+        if instance.offers[o].offer_id in sunk
+        else count
+        for o, count in nodes.items()
+        if o in last
+    }
 
 
 def _at_best_price(

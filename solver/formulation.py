@@ -12,6 +12,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from solver.formulation_change import (
+    define_change,
+    define_changed_pools,
+    define_disruption,
+    define_least_saving,
+    define_running,
+)
 from solver.hosting import HostKey
 from solver.instance import Instance
 from solver.light_pyomo import pyo
@@ -49,6 +56,11 @@ def formulate(instance: Instance) -> Model:
     define_budget(model, instance)
     define_held(model, instance)
     define_quality(model, instance)
+    define_change(model, instance)
+    define_changed_pools(model, instance)
+    define_least_saving(model, instance)
+    define_disruption(model, instance)
+    define_running(model, instance)
     return model
 
 

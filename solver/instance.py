@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from data.offers import Offer
 from solver.candidates import Candidate, CandidateKey, Rater
+from solver.change import Change, kind_of
 from solver.grids import by_grid
 from solver.hosting import HostKey
 from solver.objective import COST, Held, Objective
@@ -70,6 +71,9 @@ class Instance:
         A factor on the capacities of all.
     objective
         What a fleet is charged.
+    change
+        The running fleet that a change from is charged, too; None without one. Its candidates are
+        among `candidates`.
     """
 
     class_names: tuple[str, ...]
@@ -82,6 +86,7 @@ class Instance:
     factors: Mapping[CandidateKey, float] = field(default_factory=dict)
     common_factor: float = 1.0
     objective: Objective = COST
+    change: Change | None = None
 
     def rated(self, useful: NDArray[np.bool_] | None = None) -> Instance:
         """Return the instance with its prospects rated, and capacities scaled by the factors.
@@ -97,6 +102,8 @@ class Instance:
             if useful is None:
                 useful = np.ones((len(chosen), len(self.class_names)), dtype=bool)
             chosen = self.rater.rated(chosen, useful)
+            if self.change is not None:
+                chosen = self.change.without_copies(chosen)
         located = [o for o in self.objectives if o.located]
         if located:
             chosen = by_grid(chosen, self.fitting, self.offers, located[0])
@@ -133,9 +140,9 @@ class Instance:
 
     @cached_property
     def host_codes(self) -> NDArray[np.intp]:
-        """Number of the host key of each candidate: equal where the keys are."""
+        """Number of what each candidate asks of a node: equal where that is, whoever they are."""
         codes: dict[HostKey, int] = {}
-        found = [codes.setdefault(self.host_of(c), len(codes)) for c in self.candidates]
+        found = [codes.setdefault(c.host, len(codes)) for c in self.candidates]
         return np.array(found, dtype=np.intp)
 
     @cached_property
@@ -206,11 +213,14 @@ class Instance:
     def host_of(self, candidate: Candidate) -> HostKey:
         """Return what the replicas of a candidate ask of a node.
 
-        Where the share on interruptible nodes is limited, each candidate is placed on its own.
+        Where the share on interruptible nodes is limited, each candidate is placed on its own;
+        where a change is charged, each kind that must be told from others.
         """
-        if self.caps.max_spot_share is None:
-            return candidate.host
-        return replace(candidate.host, owner=candidate.key)
+        if self.caps.max_spot_share is not None:
+            return replace(candidate.host, owner=candidate.key)
+        if self.change is not None and self.change.apart(candidate):
+            return replace(candidate.host, owner=kind_of(candidate))
+        return candidate.host
 
     def room_factor(self, o: int) -> float:
         """Return the nodes of an offer to buy for each node in use: above 1 for free ones."""
@@ -282,10 +292,15 @@ class Instance:
         return {c: self._replicas_for_all(c) for c in self.deployable}
 
     def _replicas_for_all(self, c: int) -> int:
-        """Replicas of a candidate that all classes take together, and spares."""
+        """Replicas of a candidate that all classes take together, and spares.
+
+        Of a kind that runs, no fewer than run: that they run on may cost less than to stop some.
+        """
         loads = [self.load(w, c) or 0.0 for w in range(len(self.class_names))]
         links = [self.link_load(w, c) for w in range(len(self.class_names))]
         most = _ceil(max(sum(loads), sum(links))) + self.caps.spare_replicas
+        if self.change is not None:
+            most = max(most, self.change.kinds.get(kind_of(self.candidates[c]), 0))
         if self.ceilings is not None:
             most = int(min(most, self.ceilings.replicas[c]))
         return most

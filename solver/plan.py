@@ -119,6 +119,9 @@ class Plan:
     schedule
         Commitments, and the fleet of every period, of a plan for rates that change; None
         otherwise. Pools and purchases are then those of the highest load, and costs an average.
+    change
+        What the change from a running fleet costs, where the plan was made beside one: its
+        objective is then the cost and that. None otherwise.
     """
 
     status: str
@@ -145,6 +148,7 @@ class Plan:
     load: Mapping[str, Any] | None = None
     batch: Mapping[str, Any] | None = None
     schedule: Mapping[str, Any] | None = None
+    change: Mapping[str, Any] | None = None
     assumptions: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -206,6 +210,7 @@ class Plan:
             "load": None if self.load is None else dict(self.load),
             "batch": None if self.batch is None else dict(self.batch),
             "schedule": None if self.schedule is None else dict(self.schedule),
+            "change": None if self.change is None else dict(self.change),
             "catalog": dict(self.catalog),
             "assumptions": dict(self.assumptions),
             "warnings": list(self.warnings),

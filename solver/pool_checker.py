@@ -166,7 +166,7 @@ class PoolChecker:
         if self.plan.measured is not None:
             return self._measured()
         known = {c.name: c for c in self.demand().classes}
-        rates = _admissible_rps(
+        rates = admissible_rps(
             self.deployment(),
             tuple(replace(known[name], rate_rps=1.0) for name in pool["tier"]),
             self.plan.workload.serving.max_utilization,
@@ -246,7 +246,7 @@ class PoolChecker:
 
 
 @lru_cache(maxsize=512)
-def _admissible_rps(
+def admissible_rps(
     deployment: Deployment, tier: tuple[RequestClass, ...], max_utilization: float
 ) -> tuple[float, ...]:
     """Return the requests/s of each class of a tier that one replica admits.

@@ -81,6 +81,7 @@ def build_problem(
     as_of: dt.date | None = None,
     movable: Collection[str] = (),
     order: tuple[Objective, ...] = (COST,),
+    running_kv: Collection[str] = (),
 ) -> Problem:
     """Evaluate every candidate of a workload over a catalogue.
 
@@ -96,6 +97,8 @@ def build_problem(
         Offers that stay whatever they cost; see `open_market`.
     order
         What counts, first things first; the instance is charged by the first.
+    running_kv
+        KV formats of prefill and decode pools that run now, and that others may be paired with.
 
     Raises
     ------
@@ -136,7 +139,9 @@ def build_problem(
     opened = time.perf_counter()
     rater: Rater | None
     if measured is None:
-        found = evaluate(workload, catalog, market, demands, coefficients, prune=prune)
+        found = evaluate(
+            workload, catalog, market, demands, coefficients, prune=prune, running_kv=running_kv
+        )
         candidates = found.rater.prospects if prune else found.rater.everything()
         rater, figures = found.rater, found.search
     else:

@@ -5,7 +5,7 @@ The answer is remembered, since neither rates nor prices nor stock decide it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -71,6 +71,7 @@ def evaluate(
     coefficients: CoefficientTable,
     *,
     prune: bool = True,
+    running_kv: Collection[str] = (),
 ) -> Evaluation:
     """Return every configuration of every model of a workload, evaluated for each class alone.
 
@@ -78,6 +79,9 @@ def evaluate(
     ----------
     prune
         See `Question`.
+    running_kv
+        KV formats of prefill and decode pools that run now. A pool that stays keeps its format, so
+        where one is not the narrowest, no format is left out for its partners.
     """
     wanted, loss_matters = (
         workload.serving.disaggregation,
@@ -87,6 +91,8 @@ def evaluate(
     paired: dict[Site, list[Location]] = {}
     if wanted != "off":
         narrow = _narrowest(workload.precision) if prune and not loss_matters else None
+        if any(kv != narrow for kv in running_kv):
+            narrow = None
         paired = _paired_sites(catalog, market, narrow)
     question = Question(
         demands=tuple(

@@ -36,8 +36,11 @@ def charge_findings(
         objective["minimize"] == spec.minimize and objective["then"] == then,
         f"the workload wants {spec.minimize} smallest, not {objective['minimize']!r}",
     )
+    change = document.get("change")
+    if change is not None:
+        yield from _change(change)
     values = {
-        "cost": document["cost_per_hour_usd"],
+        "cost": document["cost_per_hour_usd"] + _changing_usd(change),
         "gpus": document["gpus"],
         "energy": energy,
         "carbon": carbon,
@@ -46,6 +49,30 @@ def charge_findings(
     certificate = document.get("certificate") or {}
     if certificate.get("then") is not None and then is not None:
         yield _same(f"its {then}", certificate["then"]["objective"], values[then])
+
+
+def _changing_usd(change: Document | None) -> float:
+    """Return what an objective of cost counts beside the cost: the change, and what idles."""
+    if change is None:
+        return 0.0
+    return float(change["per_hour_usd"]) + float(change["idle_committed_per_hour_usd"])
+
+
+def _change(change: Document) -> Iterator[Finding]:
+    """Compare the figures of a change from a running fleet with what they follow from."""
+    leaving, idle = (
+        sum(entry["nodes"] * entry["price_per_node_hour_usd"] for entry in change[name])
+        for name in ("leaving", "idle_committed")
+    )
+    overlap, fixed = change["overlap_usd"], change["fixed_usd"]
+    yield _same("the cost of the overlap", overlap, change["overlap_h"] * leaving)
+    each = change["cost_per_changed_pool_usd"]
+    yield _same("the cost of changed pools", fixed, each * change["pools_changed"])
+    yield _same("the cost of the change", change["total_usd"], overlap + fixed)
+    yield _same(
+        "the change an hour", change["per_hour_usd"], change["total_usd"] / change["payback_h"]
+    )
+    yield _same("what commitments cost idle", change["idle_committed_per_hour_usd"], idle)
 
 
 def _charges(

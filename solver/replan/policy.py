@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from data.errors import WorkloadError, nearest
+from data.errors import InputError, nearest
 from data.tables import parse_yaml, read_text
 from solver.blocks import UNIT, Number, Strict
 from solver.workload_errors import kind_of, sentence
@@ -73,10 +73,9 @@ class Policy(Strict):
 
         Raises
         ------
-        WorkloadError
-            If a field is wrong; the sentence names the file, the field and the fix.
         InputError
-            If the file cannot be read or parsed.
+            If the file cannot be read or parsed, or a field is wrong; the sentence names the file,
+            the field and the fix.
         """
         content = parse_yaml(read_text(Path(path), "policy"), str(path))
         return cls.parse(content, place=str(path))
@@ -94,20 +93,20 @@ class Policy(Strict):
 
         Raises
         ------
-        WorkloadError
+        InputError
             If a field is wrong.
         """
         if content is None:
             content = {}
         if not isinstance(content, Mapping):
-            raise WorkloadError(
+            raise InputError(
                 f"{place}: must be a mapping of policy fields such as 'min_saving_pct', not "
                 f"{kind_of(content)}."
             )
         try:
             return cls.model_validate(dict(content))
         except ValidationError as error:
-            raise WorkloadError(f"{place}: {sentence(error, content, _unknown_key)}") from None
+            raise InputError(f"{place}: {sentence(error, content, _unknown_key)}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the policy with every default filled in, ready for JSON."""

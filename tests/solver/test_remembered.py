@@ -11,7 +11,7 @@ from small_catalog import catalog, workload
 from data.catalog import Catalog
 from solver import search
 from solver.planner import plan
-from solver.pool_checker import _admissible_rps
+from solver.pool_checker import admissible_rps
 from solver.remembered import Remembered
 
 TWO = [
@@ -38,7 +38,7 @@ def planned(classes: list[dict[str, Any]], market: Catalog, **changes: Any) -> d
 
 def forget() -> None:
     search._EVALUATIONS.clear()
-    _admissible_rps.cache_clear()
+    admissible_rps.cache_clear()
 
 
 def test_a_plan_does_not_depend_on_those_before(quotes):
