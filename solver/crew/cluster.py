@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import pickle
+import re
 import threading
 import time
 import uuid
@@ -38,8 +39,8 @@ LOOK_S = 2.0
 class Cluster:
     """The workers of a Dask cluster; a `solver.crew.team.Team`.
 
-    Dask itself gives a batch whose worker is killed to another one, up to the scheduler's
-    ``distributed.scheduler.allowed-failures``.
+    Dask itself gives a batch whose worker is killed to another one, as often as the scheduler's
+    ``distributed.scheduler.allowed-failures`` says, by default three times.
 
     Attributes
     ----------
@@ -50,6 +51,7 @@ class Cluster:
     """
 
     trusts = 0
+    tries = 1
 
     def __init__(self, work: Work[Any, Any, Any], ground: Any, address: str) -> None:
         self._address = address
@@ -62,7 +64,7 @@ class Cluster:
             self.ground_bytes = len(packed)
             self._run, self._number = f"minfleet-{uuid.uuid4().hex[:12]}", 0
             self._ground = self._client.submit(
-                _unpacked, packed, key=f"{self._run}-ground", pure=False, retries=TRIES
+                _unpacked, packed, key=f"{self._run}-ground", pure=False
             )
         except BaseException:
             self.close()
@@ -78,8 +80,8 @@ class Cluster:
         mine = versions()
         answers = self._client.run(versions, on_error="return")
         for worker, answer in answers.items():
-            if isinstance(answer, ModuleNotFoundError):
-                raise InputError(_without(self._address, worker, answer))
+            if missing := _missing_module(answer):
+                raise InputError(_without(self._address, worker, missing))
             if isinstance(answer, BaseException):
                 raise InputError(
                     f"--dask {self._address}: worker {worker} cannot run minfleet ({answer}); "
@@ -140,10 +142,12 @@ class Cluster:
             packed = sent.result()
         except KilledWorker as error:
             raise WorkerLostError(str(error)) from None
-        except ModuleNotFoundError as error:
-            raise EngineError(_without(self._address, "", error)) from None
         except (OSError, _cancelled()) as error:
             raise EngineError(self._gone()) from error
+        except Exception as error:
+            if missing := _missing_module(error):  # a worker that joined later
+                raise EngineError(_without(self._address, "", missing)) from None
+            raise
         self.received_bytes += len(packed)
         answers: list[Any] = pickle.loads(packed)
         sent.release()
@@ -177,10 +181,6 @@ class Cluster:
         """Give up what is on its way, and leave the cluster."""
         with _quiet():
             self._client.close()
-
-
-TRIES = 10
-"""How often the ground is made again where making it fails."""
 
 
 def _connected(address: str) -> Client:
@@ -222,10 +222,19 @@ def _cancelled() -> type[BaseException]:
     return found
 
 
-def _without(address: str, worker: str, error: ModuleNotFoundError) -> str:
+def _missing_module(answer: object) -> str:
+    """Return the module that a worker lacks; "" where that is not what it says.
+
+    Dask wraps what goes wrong before a function is called, in types that vary by version.
+    """
+    found = re.search(r"No module named '([^']+)'", str(answer))
+    return found[1] if found is not None and isinstance(answer, Exception) else ""
+
+
+def _without(address: str, worker: str, module: str) -> str:
     who = f"worker {worker}" if worker else "a worker"
     return (
-        f"--dask {address}: {who} has no module {error.name!r}; install minfleet there, in the "
+        f"--dask {address}: {who} has no module {module!r}; install minfleet there, in the "
         "version that is installed here."
     )
 

@@ -29,9 +29,6 @@ BATCH = 16
 AHEAD = 32
 """Batches on their way for each worker: one that takes its whole time limit does not stop them."""
 
-TRIES = 3
-"""Workers that one task may kill when it is tried alone."""
-
 Done = Callable[[int], None]
 """Told how many more tasks are solved."""
 
@@ -184,12 +181,12 @@ class Crew(Generic[Ground, Task, Result]):
     def _one_by_one(self, team: Team, batch: tuple[Task, ...]) -> Iterator[Result | Refused]:
         """Solve tasks of a batch that lost its workers, each alone, to find whose fault it is."""
         for task in batch:
-            for tried in range(1, TRIES + 1):
+            for tried in range(1, team.tries + 1):
                 try:
                     yield from team.answer(team.submit((task,)))
                     break
                 except WorkerLostError:
-                    if tried == TRIES:
+                    if tried == team.tries:
                         yield self._given_up(task)
 
     def _given_up(self, task: Task) -> Result:

@@ -32,6 +32,7 @@ class Processes:
     """
 
     trusts = 1
+    tries = 3
 
     def __init__(self, work: Work[Any, Any, Any], ground: Any, jobs: int) -> None:
         self._jobs, self._begin = jobs, (work, ground)

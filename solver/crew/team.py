@@ -19,9 +19,12 @@ class Team(Protocol):
     ----------
     trusts
         How often a batch may be lost with its worker before its tasks are tried one by one, alone.
+    tries
+        How often a task that is tried alone may be lost.
     """
 
     trusts: int
+    tries: int
 
     def workers(self) -> int:
         """Return how many are at work now; at least 1."""

@@ -27,6 +27,18 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 PLAN = ".plan.json"
 
+EXPLANATIONS = (
+    "search",
+    "binding",
+    "why_not",
+    "alternatives",
+    "assumptions",
+    "certificate",
+    "simulation",
+    "warnings",
+)
+"""Blocks of a plan that say nothing of the fleet; most of its bytes, so they are not sent."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -119,7 +131,7 @@ class _Files:
         place = str(self.workload)
         try:
             content = parse_yaml(read_text(self.workload, "workload"), place)
-            current = None if self.current is None else read_plan(self.current)
+            current = None if self.current is None else _fleet_alone(read_plan(self.current))
         except InputError as error:
             return Entry(self.name, place, fault=str(error))
         folder = str(self.workload.parent)
@@ -268,10 +280,17 @@ def _of_line(line: bytes, name: str, place: str, folder: str) -> Entry:
         place,
         folder,
         workload,
-        current,
+        _fleet_alone(current),
         str(content.get("since") or ""),
         alike=alike_of(workload),
     )
+
+
+def _fleet_alone(plan: Any) -> Any:
+    """Return a plan document without what explains it."""
+    if not isinstance(plan, Mapping):
+        return plan
+    return {name: block for name, block in plan.items() if name not in EXPLANATIONS}
 
 
 def alike_of(workload: Any) -> str:
