@@ -17,6 +17,11 @@ VERBS = {
         "Find the least cost for each level of a target or limit.",
     ),
     "sweep": ("api.commands.sweep", "sweep", "Plan again and again with values changed."),
+    "replan": (
+        "api.commands.replan",
+        "replan",
+        "Decide whether a running fleet is kept or switched.",
+    ),
     "estimate": ("api.commands.estimate", "estimate", "Show what one replica does, term by term."),
     "predict": (
         "api.commands.predict",

@@ -52,6 +52,9 @@ OF_POINTS = {"AlternativePool", "CatalogUsed"}
 OF_SWEEPS = OF_POINTS | {"PointFleet"}
 """The same, and the workload as it is, whose fields are those of a row."""
 
+OF_DECISIONS = {"PlanDocument", "Policy"}
+"""Definitions that plan.md lists for decisions, or the table of the policy does."""
+
 OF_PLANS = {"BindingLimit", "LeftOut", "Alternative", "Infeasibility", "ReplicaPrediction"}
 """Definitions that plan.md lists for other documents, too."""
 
@@ -85,6 +88,7 @@ PLAN_TABLES: Mapping[str, tuple[str, ...]] = {
     "load": ("load", "load."),
     "batch": ("batch", "batch."),
     "schedule": ("schedule", "schedule."),
+    "change": ("change", "change."),
     "infeasibility": ("infeasibility", "infeasibility."),
     "basis": ("catalog.", "assumptions.", "warnings[]", "workload"),
 }
@@ -191,6 +195,14 @@ def workload_tables() -> dict[str, str]:
     return found
 
 
+def policy_table() -> str:
+    """Return the fields of a policy with their defaults, as Markdown."""
+    lines = ["| field | unit | default | meaning |", "| --- | --- | --- | --- |"]
+    for key, field in bare_schema("policy")["properties"].items():
+        lines.append(_line(f"`{key}`", unit_of(field), _default(field), field["description"]))
+    return "\n".join(lines)
+
+
 def _default(field: Schema) -> str:
     if "default" not in field:
         return "required"
@@ -213,6 +225,10 @@ def pages() -> dict[str, dict[str, str]]:
         "frontiers.md": {
             "frontier": table(field_rows(bare_schema("frontier"), OF_POINTS)),
             "sweep-document": table(field_rows(bare_schema("sweep"), OF_SWEEPS)),
+        },
+        "replanning.md": {
+            "policy": policy_table(),
+            "decision": table(field_rows(bare_schema("decision"), OF_DECISIONS)),
         },
         "simulation.md": {"document": table(field_rows(bare_schema("simulation")))},
         "schemas.md": {

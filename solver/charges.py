@@ -56,7 +56,7 @@ def change_entry(fleet: Fleet) -> dict[str, Any] | None:
         "overlap_usd": bill.overlap_usd,
         "fixed_usd": bill.fixed_usd,
         "total_usd": bill.total_usd,
-        "per_hour_usd": bill.per_hour_usd,
+        "spread_per_hour_usd": bill.per_hour_usd,
         "idle_committed_per_hour_usd": bill.idle_usd,
         "within_rules": change.rules is not None,
     }

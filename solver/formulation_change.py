@@ -126,7 +126,7 @@ def define_disruption(model: Model, instance: Instance) -> None:
 
 
 def define_running(model: Model, instance: Instance) -> None:
-    """n_q = n̄_q and m_o = m̄_o for every running pool and offer: the fleet as it is.
+    """n_q = n̄_q and m_o = m̄_o for every pool and offer, 0 where none runs: the fleet as it is.
 
     Only where nothing may change; a pool or an offer that is not there any more gives a row that
     cannot hold.
@@ -148,6 +148,11 @@ def define_running(model: Model, instance: Instance) -> None:
         range(len(change.offers)),
         rule=lambda _, i: model.absent + nodes[i] == change.nodes.get(change.offers[i], 0),
     )
+    others = [
+        model.h[p] for key, places in hosted.items() if key not in change.pools for p in places
+    ]
+    others += [model.m[o] for o in model.m if instance.offers[o].offer_id not in change.offers]
+    model.nothing_else = pyo.Constraint(expr=model.absent + pyo.quicksum(others) == 0)
 
 
 def _bill(model: Model, instance: Instance, change: Change) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,9 +79,31 @@ def measured_candidates(
     CatalogError
         If a replica size is not a power of two (replicas could then not share nodes safely).
     """
-    names = [c.name for c in workload.classes]
     hardware = workload.hardware
     offered = {o.accelerator for o in allowed_offers(catalog, hardware, strict=False, as_of=as_of)}
+    every = every_measured(workload, catalog, measured, offered)
+    candidates = tuple(c for c in every if c.shape.accelerator.name in offered)
+    count = len({(m.accelerator, m.gpus_per_replica) for m in measured})
+    return candidates, Search(count, count, len(candidates))
+
+
+def every_measured(
+    workload: Workload,
+    catalog: Catalog,
+    measured: tuple[MeasuredCapacity, ...],
+    offered: Collection[str],
+) -> tuple[Candidate, ...]:
+    """Return one candidate for each accelerator and replica size that serves some class.
+
+    Whether any offer has the accelerator is not asked; see `measured_candidates` for what is
+    raised.
+
+    Parameters
+    ----------
+    offered
+        Accelerators as offers call them: names that need not be the catalogue's.
+    """
+    names = [c.name for c in workload.classes]
     by_replica: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
     for item in measured:
         if item.class_name not in names:
@@ -101,7 +123,7 @@ def measured_candidates(
                 "under two names of the accelerator; keep one."
             )
         rates[item.class_name] = item.capacity_rps
-    candidates = tuple(
+    return tuple(
         Candidate(
             model=workload.model if isinstance(workload.model, str) else "measured",
             role="aggregated",
@@ -112,10 +134,8 @@ def measured_candidates(
             loss_pct=0.0,
         )
         for (name, gpus), capacities in sorted(by_replica.items())
-        if name in offered and any(capacities.values())
+        if any(capacities.values())
     )
-    count = len(by_replica)
-    return candidates, Search(count, count, len(candidates))
 
 
 def _chip(catalog: Catalog, name: str) -> Accelerator:

@@ -55,7 +55,7 @@ def _changing_usd(change: Document | None) -> float:
     """Return what an objective of cost counts beside the cost: the change, and what idles."""
     if change is None:
         return 0.0
-    return float(change["per_hour_usd"]) + float(change["idle_committed_per_hour_usd"])
+    return float(change["spread_per_hour_usd"]) + float(change["idle_committed_per_hour_usd"])
 
 
 def _change(change: Document) -> Iterator[Finding]:
@@ -70,7 +70,9 @@ def _change(change: Document) -> Iterator[Finding]:
     yield _same("the cost of changed pools", fixed, each * change["pools_changed"])
     yield _same("the cost of the change", change["total_usd"], overlap + fixed)
     yield _same(
-        "the change an hour", change["per_hour_usd"], change["total_usd"] / change["payback_h"]
+        "the change an hour",
+        change["spread_per_hour_usd"],
+        change["total_usd"] / change["payback_h"],
     )
     yield _same("what commitments cost idle", change["idle_committed_per_hour_usd"], idle)
 

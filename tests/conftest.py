@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
 import tempfile
@@ -32,6 +33,12 @@ year,acme,eu,h100_sxm,1,2.00,committed,12,2026-07-01,a quote
 """
 
 
+DEARER = COMMITTED.replace("1,3.00,", "1,4.20,") + (
+    "small,acme,eu,l40s,1,0.60,on_demand,,2026-07-01,a quote\n"
+)
+"""The same a day later: what is paid by the day is dearer, and there is something else."""
+
+
 def _workload(**blocks: Any) -> Any:
     from solver.workload import Workload
 
@@ -58,6 +65,28 @@ def _day() -> Any:
         hardware={"accelerators": ["h100_sxm"], "pricing": ["on_demand", "spot", "committed"]},
         demand={"hourly": hours, "startup_h": 0.1},
     )
+
+
+def _beside(folder: Path) -> Any:
+    """Return the plan that a running fleet is switched to: a node leaves, a committed one idles."""
+    from data.catalog import Catalog
+    from solver.plan import Plan
+    from solver.planner import plan
+    from solver.replan.decide import replan
+    from solver.replan.memory import Commitment, Memory
+
+    hourly = _workload(hardware={"pricing": ["on_demand"]})
+    (folder / "dearer.csv").write_text(DEARER)
+    found = replan(
+        hourly,
+        Catalog.load(folder / "dearer.csv"),
+        plan(hourly, Catalog.load(folder / "committed.csv"), explain=False),
+        moment=dt.datetime(2026, 7, 2, tzinfo=dt.UTC),
+        memory=Memory(commitments=(Commitment("year", 1, None),)),
+        second_engine=True,
+    )
+    assert found.plan is not None
+    return Plan.from_dict(found.plan)
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +129,7 @@ def plan_documents(tmp_path_factory) -> dict[str, dict[str, Any]]:
         "most load": plan(_workload().most_load_within(3.0), everything),
         "batch": plan(_batch(), everything),
         "day": plan(_day(), Catalog.load(folder / "committed.csv")),
+        "beside a running fleet": _beside(folder),
         "simulated": plan(
             _workload(classes=[{**CHAT, "isl": 40}], hardware=one),
             everything,

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.schemas.comparison import ComparisonDocument
+from api.schemas.decision import DecisionDocument
 from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
 from api.schemas.frontier import FrontierDocument
@@ -19,6 +20,7 @@ from api.schemas.plan import PlanDocument
 from api.schemas.simulation import SimulationDocument
 from api.schemas.sweep import SweepDocument
 from solver.blocks import UNIT
+from solver.replan.policy import Policy
 from solver.workload import Workload
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -32,6 +34,8 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "estimate": EstimateDocument,
     "simulation": SimulationDocument,
     "explanation": ExplanationDocument,
+    "policy": Policy,
+    "decision": DecisionDocument,
 }
 """Name of each schema → the model that it is made from."""
 

@@ -7,6 +7,7 @@ from typing import Literal
 from api.schemas.base import Document
 from api.schemas.plan_assumptions import Assumptions, CatalogUsed
 from api.schemas.plan_batch import BatchDrained
+from api.schemas.plan_change import ChangeToPlan
 from api.schemas.plan_classes import ServedClass
 from api.schemas.plan_explanation import Alternative, BindingLimit, Infeasibility, LeftOut
 from api.schemas.plan_load import MostLoadServed
@@ -58,7 +59,8 @@ class PlanObjective(Document):
     unit: str
     """Unit of it, and of the certificate: `USD/h`, `accelerators`, `kWh/h` or `kg CO2e/h`."""
     value: float | None
-    """Its value; null without a fleet."""
+    """Its value; null without a fleet. Of a plan made beside a running fleet, the cost with what
+    `change` adds to it."""
     maximize: Literal["load"] | None = None
     """`load` where the plan serves the most load that its limits allow (see `load`): among the
     fleets that do, it makes `minimize` smallest."""
@@ -132,6 +134,9 @@ class PlanDocument(Document):
     schedule: Schedule | None = None
     """Where the rates change (`demand`), else null; pools, purchases and classes are then those of
     the highest load, and costs those of an average hour."""
+    change: ChangeToPlan | None = None
+    """Where the plan was made beside a running fleet (`minfleet replan`), what the change to it
+    costs; the objective and its certificate are then about both. Else null."""
     catalog: CatalogUsed
     """The catalogue that the plan was made from."""
     assumptions: Assumptions

@@ -150,7 +150,7 @@ class Coverage:
             row_names=("",) * len(rows),
         )
         result = solve_highs(program, gap=0.0, time_limit_s=60.0)
-        return 0.0 if result.values is None else max(float(result.values[last]), 0.0)
+        return 0.0 if result.values is None else max(float(result.values[last]), 0.0) + 0.0
 
 
 def _takes_in(candidate: Candidate) -> bool:

@@ -177,7 +177,7 @@ def _change(weighed: Weighed) -> dict[str, Any]:
         "overlap_usd": _usd(bill.overlap_usd),
         "fixed_usd": _usd(bill.fixed_usd),
         "total_usd": _usd(bill.total_usd),
-        "per_hour_usd": _usd(bill.per_hour_usd),
+        "spread_per_hour_usd": _usd(bill.per_hour_usd),
         "payback_h": _part(weighed.payback_h),
         "pools_changed": bill.pools_changed,
         "replicas_added": bill.added,

@@ -35,12 +35,15 @@ class Held:
         Multiple of the load that its replicas carry, limits of the fleet aside.
     broken
         Limits that it does not keep, one sentence each.
+    refused
+        Whether pools of it are not allowed any more, which then count as carrying nothing.
     """
 
     holds: bool
     result: EngineResult | None
     carries: float
     broken: tuple[str, ...]
+    refused: bool = False
 
 
 def hold(
@@ -56,7 +59,7 @@ def hold(
     carries = coverage.factor(replicas_at(kinds, coverage))
     broken = tuple(_broken(problem, running, kinds))
     if running.lost or broken or kinds.refused:
-        return Held(False, None, carries, broken)
+        return Held(False, None, carries, broken, bool(kinds.refused))
     result, fleet = _solve(instance, options)
     for _ in range(TIGHTENING_ROUNDS):
         if fleet is None:
@@ -115,7 +118,7 @@ def _broken(problem: Problem, running: Running, kinds: Kinds) -> Iterator[str]:
     hardware = problem.workload.hardware
     for name, field in sorted(running.barred.items()):
         if running.nodes.get(name):
-            yield f"hardware.{field} does not allow {name}"
+            yield f"{field} does not allow {name}"
     for name, why in kinds.refused.items():
         yield f"pool {name} {why}"
     bought: list[tuple[Any, int]] = [

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from solver.change import PoolKey, kind_of
 from solver.demand import Demand
 from solver.layouts import quality_loss_pct, weight_formats
 from solver.market import Location
+from solver.measured import every_measured
 from solver.pool_checker import admissible_rps
 from solver.problem import Problem
 from solver.replan.running import Running
@@ -143,9 +145,15 @@ class Kinds:
         chips = self._problem.catalog.accelerators
         name = str(pool["accelerator"])
         names = {name, canonical_accelerator(name, chips, strict=False)}
-        for c in self._problem.instance.candidates:
+        for c in self._every_measured:
             if c.shape.accelerator.name in names and c.gpus == pool["tp"]:
                 yield c
+
+    @cached_property
+    def _every_measured(self) -> tuple[Candidate, ...]:
+        problem = self._problem
+        sold = {o.accelerator for o in problem.catalog.offers}
+        return every_measured(problem.workload, problem.catalog, problem.measured or (), sold)
 
     def _spread(self, demand: Demand, tier: Any, values: Any, default: float) -> tuple[float, ...]:
         """Write the values of a model's classes among those of the whole workload."""

@@ -25,10 +25,10 @@ def _triggers(told: Told) -> Iterator[str]:
     for name, why in sorted(running.lost.items()):
         if running.nodes.get(name):
             yield f"An offer in use is withdrawn: {why}."
-    if held.carries < 1 - 1e-6:
-        yield (f"The running fleet carries {held.carries:.1%} of today's load within its targets.")
     for limit in held.broken:
         yield f"The running fleet does not keep today's workload: {limit}."
+    if held.carries < 1 - 1e-6 and not held.refused:
+        yield f"The running fleet carries {held.carries:.1%} of today's load within its targets."
     jumped = [(n, p) for n, p in price_rises(running) if p > told.policy.price_jump_pct]
     for name, pct in jumped:
         yield (

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from data.catalog import Catalog
-from data.errors import InputError
+from data.errors import InputError, PlanError
 from data.offers import HOURS_PER_MONTH, Offer
 from solver.market import offer_filters
 from solver.plan import SCHEMA, Plan
@@ -20,6 +20,16 @@ from solver.workload import Workload
 Document = Mapping[str, Any]
 
 PLACE = "the current plan"
+
+DEGREES = ("tp", "pp", "ep")
+
+FILTERS = {
+    "accelerator": "hardware.accelerators",
+    "provider": "hardware.providers",
+    "region": "hardware.regions",
+    "pricing": "hardware.pricing",
+}
+"""Filters that bar a running offer → the field of the workload. Stock bars none that runs."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +155,9 @@ def read_running(
         ) from None
     filters = offer_filters(catalog, workload.hardware, strict=strict)
     barred = {
-        name: next(field for field, passes in filters.items() if not passes(offer))
+        name: next(FILTERS[field] for field in FILTERS if not filters[field](offer))
         for name, offer in offers.items()
-        if not all(passes(offer) for field, passes in filters.items() if field != "stock")
+        if not all(filters[field](offer) for field in FILTERS)
     }
     return Running(document, offers, nodes, commitments, lost, barred)
 
@@ -198,6 +208,19 @@ def _check(document: Document) -> None:
             raise InputError(
                 f"{PLACE}: has no {field}; give the plan of a fleet that runs (status "
                 f"{document.get('status')!r})."
+            )
+    try:
+        Plan.from_dict(document)
+    except PlanError as error:
+        raise InputError(f"{PLACE}: {error}") from None
+    counts = [(p, name) for p in document["pools"] for name in ("replicas", "nodes", *DEGREES)]
+    counts += [(p, "nodes") for p in document["purchases"]]
+    for entry, name in counts:
+        value = entry[name]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise InputError(
+                f"{PLACE}: {name} of {entry.get('name', entry['offer_id'])} is {value!r}, not a "
+                "whole number from 1."
             )
 
 

@@ -151,14 +151,15 @@ def holds_numbers(field: Mapping[str, Any]) -> bool:
     return any(b.get("type") in ("number", "integer") for b in (field, *field.get("anyOf", ())))
 
 
-def test_only_the_workload_refuses_fields_that_it_does_not_know():
-    """A document may gain fields; a workload with a key that is not known is a mistake."""
+def test_only_what_users_write_refuses_fields_that_it_does_not_know():
+    """A document may gain fields; a workload or policy with an unknown key is a mistake."""
     ours = {
         name: {owner: d["additionalProperties"] for owner, d in owners(json_schema(name))}
         for name in MODELS
     }
-    blocks = set(ours["workload"]) - {"minfleet workload, v1"} | {"Workload"}
+    blocks = set(ours["workload"]) - {"minfleet workload, v1"} | {"Workload", "Policy"}
     assert not any(ours.pop("workload").values())
+    assert not any(ours.pop("policy").values())
     for found in ours.values():
         assert {owner for owner, more in found.items() if not more} <= blocks
 
@@ -264,6 +265,7 @@ KINDS = (
     "most load",
     "batch",
     "day",
+    "beside a running fleet",
     "simulated",
 )
 

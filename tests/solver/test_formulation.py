@@ -11,6 +11,7 @@ from small_instances import candidate, chip, instance, offer
 
 from data.grid import GridFactors
 from solver import formulation
+from solver.change import Change, WorthRules, kind_of
 from solver.engines.highs import solve_highs
 from solver.footprint import Footprint
 from solver.instance import Caps, Instance
@@ -317,3 +318,84 @@ def test_quality_holds_for_each_class_apart():
     strict = instance((1, 1), both, offers, max_quality_loss_pct=0.5)
     # At most a quarter of each class is lossy: 1.5 replicas are exact.
     assert optimum(strict) == pytest.approx(2 * 3)
+
+
+def beside(case: Instance, running: dict[str, int], **more: object) -> Instance:
+    """Return an instance beside a fleet of its first candidate: offer → replicas, a node each."""
+    first = case.candidates[0]
+    prices = {o.offer_id: float(o.hourly_usd) for o in case.offers}
+    settings = {"sunk": {}, "payback_h": 10.0, "overlap_h": 2.0, "pool_usd": 0.0, **more}
+    change = Change(
+        pools={(kind_of(first), name): n for name, n in running.items()},
+        nodes=running,
+        price_usd={"gone": 7.0, **prices},
+        candidates=(first,),
+        **settings,
+    )
+    return replace(case, change=change)
+
+
+def test_change():
+    # 2 nodes at $4 run; others cost $3. Leaving costs 2 h of $4 over 10 h, $0.80 a node and hour.
+    offers = [offer(price=4, name="old"), offer(price=3, name="new")]
+    case = instance((2,), [candidate(1)], offers)
+    assert optimum(beside(case, {"old": 2})) == pytest.approx(2 * 3 + 2 * 0.8)
+    dear = beside(case, {"old": 2}, overlap_h=2.6)  # 1.04 a node is more than the dollar saved
+    assert optimum(dear) == pytest.approx(2 * 4)
+    # What is not sold any more must leave: $7 for 2 of 10 h.
+    assert optimum(beside(case, {"gone": 1})) == pytest.approx(2 * 3 + 7 * 0.2)
+
+
+def test_change_leaves_out_what_is_sunk():
+    offers = [offer(price=4, name="old"), offer(price=3, name="new")]
+    case = instance((2,), [candidate(1)], offers)
+    # Both nodes are paid for whatever runs: to leave them saves nothing.
+    assert optimum(beside(case, {"old": 2}, sunk={"old": 2})) == pytest.approx(2 * 4)
+    # One is: it stays, the other leaves for $0.80.
+    one = beside(case, {"old": 2}, sunk={"old": 1})
+    assert optimum(one) == pytest.approx(4 + 3 + 0.8)
+    # Idle commitments are used before anything is bought.
+    assert optimum(beside(case, {"new": 2}, sunk={"old": 2})) == pytest.approx(2 * 4 + 2 * 0.6)
+
+
+def test_changed_pools():
+    # A cheaper node saves $1 an hour, two pools change: 2·F/10.
+    offers = [offer(price=4, name="old"), offer(price=3, name="new")]
+    case = instance((1,), [candidate(1)], offers)
+    free = {"overlap_h": 0.0}
+    assert optimum(beside(case, {"old": 1}, pool_usd=4.9, **free)) == pytest.approx(3 + 0.98)
+    assert optimum(beside(case, {"old": 1}, pool_usd=5.1, **free)) == pytest.approx(4)
+    # Of 3 replicas 1 is needed. To stop 2 saves $8 and changes one pool.
+    assert optimum(beside(case, {"old": 3}, pool_usd=79.0, **free)) == pytest.approx(4 + 7.9)
+    assert optimum(beside(case, {"old": 3}, pool_usd=200.0, **free)) == pytest.approx(3 * 4)
+
+
+def test_least_saving():
+    # Two of $4 run. Others cost $3, of which there is 1: at most $1 is saved.
+    offers = [offer(price=4, name="old"), offer(price=3, name="new", stock=1)]
+    case = instance((2,), [candidate(1)], offers)
+    rules = WorthRules(most_usd=7.0, running_usd=8.0, per_replica_usd=None)
+    assert optimum(beside(case, {"old": 2}, rules=rules)) == pytest.approx(7 + 0.8)
+    tight = replace(rules, most_usd=6.9)
+    assert optimum(beside(case, {"old": 2}, rules=tight)) is None
+    assert optimum(beside(case, {"old": 2}, rules=tight), drop="least_saving") is not None
+
+
+def test_disruption():
+    # A replica that moves saves $1; asked for are ρ dollars each.
+    offers = [offer(price=4, name="old"), offer(price=3, name="new")]
+    case = instance((2,), [candidate(1)], offers)
+    rules = WorthRules(most_usd=None, running_usd=8.0, per_replica_usd=1.0)
+    assert optimum(beside(case, {"old": 2}, rules=rules)) == pytest.approx(2 * 3.8)
+    tight = replace(rules, per_replica_usd=1.1)
+    assert optimum(beside(case, {"old": 2}, rules=tight)) == pytest.approx(8)
+    assert optimum(beside(case, {"old": 2}, rules=tight), drop="disruption") == pytest.approx(7.6)
+
+
+def test_running():
+    offers = [offer(price=4, name="old"), offer(price=3, name="new")]
+    case = instance((2,), [candidate(1)], offers)
+    assert optimum(beside(case, {"old": 2}, fixed=True)) == pytest.approx(8)
+    assert optimum(beside(case, {"old": 3}, fixed=True)) == pytest.approx(12)
+    assert optimum(beside(case, {"old": 1}, fixed=True)) is None
+    assert optimum(beside(case, {"gone": 2}, fixed=True)) is None
