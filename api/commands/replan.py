@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from api.catalog_options import CatalogFiles, catalog_options
+from api.commands.replan_portfolio import portfolio_options, read_moment, replan_portfolio
 from api.model_options import coefficients_option, measured_option
 from api.numbers import FiniteRange
+from api.sweep_options import worker_options
 
 if TYPE_CHECKING:
     from solver.replan.decision import Decision
@@ -24,10 +26,9 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("workload", type=click.Path())
+@click.argument("workload", type=click.Path(), required=False)
 @click.option(
     "--current",
-    required=True,
     type=click.Path(),
     metavar="PLAN.json",
     help="The plan that runs now, as 'minfleet plan --out' writes it; - reads stdin.",
@@ -70,7 +71,10 @@ _FILE = click.Path(path_type=Path)
 @click.option("--no-second-engine", is_flag=True, help="Do not ask CP-SAT for a bound of its own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the decision document.")
 @click.option(
-    "--out", type=_FILE, metavar="FILE.json", help="Write the decision document to a file."
+    "--out",
+    type=_FILE,
+    metavar="FILE.json",
+    help="Write the decision document to a file; with --portfolio, the rows to FILE.parquet.",
 )
 @click.option(
     "--proposed",
@@ -78,9 +82,11 @@ _FILE = click.Path(path_type=Path)
     metavar="PLAN.json",
     help="Write the proposed plan to a file, if there is one: the next --current.",
 )
+@portfolio_options
+@worker_options
 def replan(
-    workload: str,
-    current: str,
+    workload: str | None,
+    current: str | None,
     policy: Path | None,
     memory: Path | None,
     at: str | None,
@@ -93,6 +99,11 @@ def replan(
     as_json: bool,
     out: Path | None,
     proposed: Path | None,
+    portfolio: Path | None,
+    scenarios: Path | None,
+    restart: bool,
+    jobs: int | None,
+    dask: str | None,
 ) -> None:
     """Decide whether the fleet that runs for WORKLOAD is kept, or switched to another.
 
@@ -102,6 +113,12 @@ def replan(
     \b
     minfleet plan examples/chat-70b.yaml --out running.json
     minfleet replan examples/chat-70b.yaml --current running.json --offers today.csv
+
+    With --portfolio, many workloads under many price scenarios, a row for each in a Parquet file;
+    an interrupted run goes on where it ended.
+
+    \b
+    minfleet replan --portfolio workloads.jsonl --scenarios prices.csv --out decisions.parquet
 
     Exit status: 0 decided, 1 proven that no fleet serves it, 2 bad input, 3 no proof in time.
     """  # noqa: D301 - click reads the escaped \b
@@ -113,6 +130,33 @@ def replan(
     from solver.replan.memory import Memory
     from solver.replan.policy import Policy
 
+    if portfolio is not None:
+        given = {"WORKLOAD": workload, "--current": current, "--memory": memory}
+        _alone("--portfolio", {**given, "--proposed": proposed})
+        replan_portfolio(
+            portfolio=portfolio,
+            scenarios=scenarios,
+            policy=policy,
+            at=at,
+            out=out,
+            restart=restart,
+            files=files,
+            measured=measured,
+            coefficients=coefficients,
+            gap=gap,
+            time_limit_s=time_limit_s,
+            jobs=jobs,
+            dask=dask,
+            as_json=as_json,
+        )
+        return
+    _alone(
+        "one WORKLOAD",
+        {"--scenarios": scenarios, "--restart": restart, "--jobs": jobs, "--dask": dask},
+    )
+    if workload is None or current is None:
+        missing = "WORKLOAD" if workload is None else "--current PLAN.json"
+        raise click.UsageError(f"{missing} is missing; or give --portfolio.")
     if workload == current == STDIN:
         raise click.UsageError("stdin holds one file: give WORKLOAD or --current as a file.")
     for path in (memory, out, proposed):
@@ -120,7 +164,7 @@ def replan(
             check_writable(path)
     wanted, running = load_workload(workload), load_plan(current)
     rules = Policy() if policy is None else Policy.load(policy)
-    moment = _moment(at)
+    moment = read_moment(at)
     before = Memory() if memory is None else _read_memory(memory)
     catalog = files.load(strict=measured is None)
     with stages(quiet=as_json) as progress:
@@ -149,19 +193,11 @@ def replan(
         sys.exit(EXIT_UNPROVEN)
 
 
-def _moment(text: str | None) -> dt.datetime:
-    """Return the moment of the decision."""
-    from data.errors import InputError
-    from solver.replan.memory import aware
-
-    if text is None:
-        return dt.datetime.now(dt.UTC)
-    try:
-        return aware(dt.datetime.fromisoformat(text))
-    except ValueError:
-        raise InputError(
-            f"--at: {text!r} is no moment; write it as 2026-11-22T12:00:00Z."
-        ) from None
+def _alone(what: str, others: Mapping[str, object]) -> None:
+    """Refuse options that do not go with what is asked for."""
+    for name, given in others.items():
+        if given:
+            raise click.UsageError(f"{name} does not go with {what}; leave it out.")
 
 
 def _read_memory(path: Path) -> Memory:

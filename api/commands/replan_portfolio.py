@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api.catalog_options import CatalogFiles, catalog_options
-from api.model_options import coefficients_option, measured_option
-from api.sweep_options import effort_options
+from api.catalog_options import CatalogFiles
 
 if TYPE_CHECKING:
     from api.parts_run import Done
@@ -57,6 +55,7 @@ def replan_portfolio(
     portfolio: Path,
     scenarios: Path | None,
     policy: Path | None,
+    at: str | None,
     out: Path | None,
     restart: bool,
     files: CatalogFiles,
@@ -85,8 +84,8 @@ def replan_portfolio(
         raise InputError("--portfolio writes its rows to Parquet; give --out FILE.parquet.")
     check_parquet(out)
     check_writable(out)
-    before = None if restart else note_of(out)
-    moment = dt.datetime.now(dt.UTC).isoformat() if before is None else str(before["moment"])
+    before = None if restart or at is not None else note_of(out)
+    moment = read_moment(at).isoformat() if before is None else str(before["moment"])
     ground = _ground(moment, scenarios, policy, files, measured, coefficients, gap, time_limit_s)
     wanted = load_portfolio(portfolio)
     run = PortfolioRun(wanted, ground, part_rows(wanted.count * len(ground.scenarios)))
@@ -99,7 +98,7 @@ def replan_portfolio(
     with run_in_parts(
         parts,
         run.rows,
-        _inputs(run),
+        {**_inputs(run), "--at": at or ""},
         moment,
         solve,
         label="re-planning",
@@ -166,15 +165,16 @@ def _inputs(run: PortfolioRun) -> Mapping[str, str]:
     }
 
 
-@click.command("portfolio")
-@portfolio_options
-@click.option("--policy", type=_FILE, metavar="FILE", help="Policy of the decisions.")
-@click.option("--out", type=_FILE, metavar="FILE.parquet", help="Where the rows go.")
-@catalog_options
-@measured_option
-@coefficients_option
-@effort_options
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def portfolio_command(**options: Any) -> None:
-    """Re-plan a portfolio of workloads under price scenarios."""
-    replan_portfolio(**options)
+def read_moment(text: str | None) -> dt.datetime:
+    """Return the moment of the decision."""
+    from data.errors import InputError
+    from solver.replan.memory import aware
+
+    if text is None:
+        return dt.datetime.now(dt.UTC)
+    try:
+        return aware(dt.datetime.fromisoformat(text))
+    except ValueError:
+        raise InputError(
+            f"--at: {text!r} is no moment; write it as 2026-11-22T12:00:00Z."
+        ) from None

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from dask_cluster import DaskCluster
 from distributed import LocalCluster
 
-from api.commands.replan_portfolio import portfolio_command
+from api.cli import main
 from data.errors import InputError
 from solver.crew import cluster as on_dask
 from solver.crew.crew import Crew
@@ -63,7 +63,7 @@ def replan(portfolio, offers, measured, out, *options):
         *("--portfolio", portfolio / "workloads.jsonl", "--offers", offers, "--out", out),
         *("--scenarios", portfolio / "scenarios.csv", "--measured", measured, *options),
     )
-    return CliRunner().invoke(portfolio_command, list(map(str, given)), catch_exceptions=False)
+    return CliRunner().invoke(main, ["replan", *map(str, given)], catch_exceptions=False)
 
 
 def test_a_sweep_and_a_frontier_are_those_of_one_process(
