@@ -127,15 +127,26 @@ def cluster(workers: int) -> Iterator[str]:
                 process.wait()
 
 
-def timed(crew: Crew[Any, Any, Any], tasks: list[RowTask], runs: int) -> list[float]:
-    """Return the rows a second of each run, after one that is not counted."""
-    found = []
-    for _ in range(runs + 1):
-        begin = time.perf_counter()
+def timed(crew: Crew[Any, Any, Any], tasks: list[RowTask], runs: int) -> tuple[list[float], float]:
+    """Return the rows a second of each run, and processor time a row (ms), of all processes.
+
+    A first run is not counted.
+    """
+    found, spent_s = [], 0.0
+    for run in range(runs + 1):
+        begin, before_s = time.perf_counter(), _spent_s()
         rows = [r for part in solve_in_parts(crew, [tasks], lambda t: t.entry.alike) for r in part]
         found.append(len(tasks) / (time.perf_counter() - begin))
+        spent_s += (_spent_s() - before_s) * bool(run)
         assert not any(row["error"] for row in rows), next(r for r in rows if r["error"])
-    return found[1:]
+    return found[1:], 1e3 * spent_s / (runs * len(tasks))
+
+
+def _spent_s() -> float:
+    """Return the processor time of this process and all below it (s)."""
+    here = psutil.Process()
+    times = (p.cpu_times() for p in (here, *here.children(recursive=True)))
+    return sum(t.user + t.system for t in times)
 
 
 def measure(name: str, tasks: list[RowTask], runs: int) -> None:
@@ -149,27 +160,28 @@ def measure(name: str, tasks: list[RowTask], runs: int) -> None:
             if where == "here":
                 solver.crew.crew.START_S = -1.0  # processes from the third task on
                 with Crew(ROWS, given, workers) as crew:
-                    rates = timed(crew, tasks, runs)
+                    rates, spent_ms = timed(crew, tasks, runs)
                     memory = _memory_mib()
                 sent = ""
             else:
                 with cluster(workers) as address, Crew(ROWS, given, dask=address) as crew:
-                    rates = timed(crew, tasks, runs)
+                    rates, spent_ms = timed(crew, tasks, runs)
                     memory = _memory_mib()
                     sent = _sent(crew, len(tasks) * (runs + 1))
             median = statistics.median(rates)
             alone = alone or median
             spread = f"{min(rates):.1f}–{max(rates):.1f}"
             share = f"{median / (workers * alone):.0%}"
-            cells = (name, where, workers, f"{median:.1f}", spread, share, f"{memory:.0f}", sent)
+            busy = f"{spent_ms:.0f} ms"
+            cells = (name, where, workers, f"{median:.1f}", spread, share, busy, memory, sent)
             print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 
-def _memory_mib() -> float:
+def _memory_mib() -> int:
     """Return the memory of the largest worker (MiB); of this process where there is none."""
     here = psutil.Process()
     below = [p for p in here.children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
-    return max(p.memory_info().rss for p in (below or [here])) / 2**20
+    return max(p.memory_info().rss for p in (below or [here])) // 2**20
 
 
 def _sent(crew: Crew[Any, Any, Any], rows: int) -> str:
@@ -186,9 +198,9 @@ def main() -> None:
     given = parser.parse_args()
     cores, memory = len(os.sched_getaffinity(0)), psutil.virtual_memory().total / 2**30
     print(f"{cores} cores, {memory:.0f} GiB; medians of {given.runs} runs of {given.rows} rows.\n")
-    head = ("workloads", "where", "workers", "plans/s", "range", "efficiency", "MiB a worker")
-    print("| " + " | ".join((*head, "a row, to and fro")) + " |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    head = ("workloads", "where", "workers", "plans/s", "range", "efficiency", "CPU a plan")
+    print("| " + " | ".join((*head, "MiB a worker", "bytes a plan, to and fro")) + " |")
+    print("|" + " --- |" * (len(head) + 2))
     for name, kind in KINDS.items():
         measure(name, tasks_of(kind, given.rows), given.runs)
 

@@ -1,4 +1,4 @@
-"""Writes the generated parts of catalog.md and cli.md: columns from data, options from click.
+"""Writes the generated parts of catalog.md, scale.md and cli.md: columns of data, options of click.
 
 Run it after changing ``data/columns.csv`` or a command; a test compares.
 """
@@ -21,10 +21,18 @@ from marked import rewrite  # noqa: E402
 from api.cli import main  # noqa: E402
 from data.tables import columns, shipped_rows  # noqa: E402
 
+ELSEWHERE = {"scenarios": "scale.md", "portfolio": "scale.md", "decisions": "scale.md"}
+"""Table → the page that has its columns, where that is not catalog.md."""
+
 
 def tables() -> tuple[str, ...]:
     """Return the documented tables, in the order of ``columns.csv``."""
     return tuple(dict.fromkeys(row.cells["table"] for row in shipped_rows("columns")))
+
+
+def page_of(table: str) -> str:
+    """Return the page that has the columns of a table."""
+    return ELSEWHERE.get(table, "catalog.md")
 
 
 def column_table(table: str) -> str:
@@ -108,8 +116,9 @@ def _cell(text: str) -> str:
 
 
 def write() -> None:
-    """Write both pages."""
-    rewrite(HERE / "catalog.md", {name: column_table(name) for name in tables()})
+    """Write the pages."""
+    for name in tables():
+        rewrite(HERE / page_of(name), {name: column_table(name)})
     sections = "\n\n".join(command_section(name, command) for name, command in commands())
     rewrite(HERE / "cli.md", {"commands": sections})
 

@@ -66,18 +66,22 @@ def replan(portfolio, offers, measured, out, *options):
     return CliRunner().invoke(main, ["replan", *map(str, given)], catch_exceptions=False)
 
 
-def test_a_sweep_and_a_frontier_are_those_of_one_process(
-    cluster, invoke, write_workload, offers, measured
+def test_a_document_is_that_of_one_process(
+    cluster, invoke, write_workload, offers, measured, monkeypatch
 ):
-    chat, prices = write_workload(), ("--offers", offers, "--measured", measured, "--json")
+    chat, prices = write_workload(), ("--offers", offers)
+    monkeypatch.setattr("solver.crew.crew.START_S", -1.0)  # two processes are always worth it
     for question in (
-        ("sweep", chat, "--vary", "rate=0.5,1,2", "--vary", "price:l40s=0.5,1"),
-        ("frontier", chat, "--of", "power_kw", "--points", "3"),
+        ("sweep", chat, *prices, "--vary", "rate=0.5,1,2", "--vary", "price:l40s=0.5,1"),
+        ("frontier", chat, *prices, "--of", "power_kw", "--points", "3"),
+        ("compare", chat, offers, "--subset", "h100=acme-h100,acme-h100x8"),
     ):
-        alone = invoke(*question, *prices, "--jobs", "1")
-        there = invoke(*question, *prices, "--dask", cluster.address)
+        alone, beside, there = (
+            invoke(*question, "--measured", measured, "--json", *where)
+            for where in (("--jobs", "1"), ("--jobs", "2"), ("--dask", cluster.address))
+        )
         assert alone.exit_code == there.exit_code == 0, there.output + cluster.said()
-        assert alone.stdout == there.stdout
+        assert alone.stdout == beside.stdout == there.stdout
 
 
 def test_an_error_of_a_worker_is_that_of_the_task(
