@@ -1,4 +1,4 @@
-"""Writes the generated parts of catalog.md, cli.md and price-feeds.md: columns, options.
+"""Writes the generated parts of catalog.md, cli.md, price-feeds.md and scale.md: columns, options.
 
 Run it after changing ``data/columns.csv``, the columns of a feed or a command; a test compares.
 """
@@ -22,10 +22,18 @@ from api.cli import main  # noqa: E402
 from data.feeds.focus_json import COLUMNS as FOCUS  # noqa: E402
 from data.tables import columns, shipped_rows  # noqa: E402
 
+ELSEWHERE = {"scenarios": "scale.md", "portfolio": "scale.md", "decisions": "scale.md"}
+"""Table → the page that has its columns, where that is not catalog.md."""
+
 
 def tables() -> tuple[str, ...]:
     """Return the documented tables, in the order of ``columns.csv``."""
     return tuple(dict.fromkeys(row.cells["table"] for row in shipped_rows("columns")))
+
+
+def page_of(table: str) -> str:
+    """Return the page that has the columns of a table."""
+    return ELSEWHERE.get(table, "catalog.md")
 
 
 def column_table(table: str) -> str:
@@ -116,7 +124,8 @@ def _cell(text: str) -> str:
 
 def write() -> None:
     """Write the pages."""
-    rewrite(HERE / "catalog.md", {name: column_table(name) for name in tables()})
+    for name in tables():
+        rewrite(HERE / page_of(name), {name: column_table(name)})
     sections = "\n\n".join(command_section(name, command) for name, command in commands())
     rewrite(HERE / "cli.md", {"commands": sections})
     rewrite(HERE / "price-feeds.md", {"focus": focus_table()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,21 +81,7 @@ def replay_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
 
-    @functools.wraps(command)
-    def wrapped(
-        changes: Path | None,
-        providers: tuple[str, ...],
-        regions: tuple[str, ...],
-        start: dt.datetime | None,
-        end: dt.datetime | None,
-        every_h: float | None,
-        plot: Path | None,
-        **rest: Any,
-    ) -> Any:
-        asked = Replayed(changes, providers, regions, start, end, every_h, plot)
-        return command(replayed=asked, **rest)
-
-    return wrapped
+    return command
 
 
 @dataclass(frozen=True)
@@ -110,26 +95,6 @@ class Replayed:
     end: dt.datetime | None
     every_h: float | None
     plot: Path | None
-
-    def refuse(self, **others: object) -> None:
-        """Raise where options are given that a replay has no use for."""
-        for name, value in others.items():
-            if value is not None:
-                raise click.UsageError(f"--{name} has no use with --replay; leave it out.")
-
-    def refuse_alone(self) -> None:
-        """Raise where an option of a replay is given without one."""
-        names = {
-            "provider": self.providers,
-            "region": self.regions,
-            "from": self.start,
-            "to": self.end,
-            "every": self.every_h,
-            "plot": self.plot,
-        }
-        for name, value in names.items():
-            if value:
-                raise click.UsageError(f"--{name} goes with --replay CHANGES.csv.")
 
 
 def replay(

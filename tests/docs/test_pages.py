@@ -34,6 +34,7 @@ PAGES = [
     "docs/price-feeds.md",
     "docs/registered-workloads.md",
     "docs/rest.md",
+    "docs/scale.md",
     "docs/schemas.md",
     "docs/simulation.md",
     "docs/workload.md",
@@ -60,10 +61,10 @@ def test_links_lead_somewhere(name, root):
             assert fragment in map(anchor, headings), f"{name}: {target}"
 
 
-def test_catalog_page_has_the_columns_of_the_data(page, script):
+def test_pages_have_the_columns_of_the_data(page, script):
     reference, marked = script("render_reference"), script("marked")
     for table in reference.tables():
-        shown = marked.between(page("catalog.md"), table)
+        shown = marked.between(page(reference.page_of(table)), table)
         assert shown == reference.column_table(table), "run docs/render_reference.py"
 
 
