@@ -89,7 +89,7 @@ def test_a_file_of_a_cloud(tmp_path):
     [
         ([*ASKED, "--at", "2026-01-01"], "--at has no use with --replay"),
         ([*ASKED[:2], "--region", "eu-1"], "--region goes with --replay"),
-        (ASKED[:2], "give the plan that runs now as --current"),
+        (ASKED[:2], "--current PLAN.json is missing; or give --replay"),
         ([*ASKED, "--to", "2026-01-01"], "give a later end"),
         ([*ASKED, "--provider", "west"], "no price changes among the offers"),
         ([*ASKED[:4], "--from", "2026-01-01"], "unknown offer 'north-h100'"),
