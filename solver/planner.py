@@ -263,12 +263,8 @@ def solve_problem(
 ) -> tuple[Problem, Solved, dict[int, Prediction]]:
     """Solve; where the mix of a pool misses a target, tighten the pool and solve again.
 
-    `improved` and `known_usd` are those of `cheapest_fleet`.
-
-    Parameters
-    ----------
-    only_below
-        A fleet whose objective is not below is of no interest: it is not looked into further.
+    `improved` and `known_usd` are those of `cheapest_fleet`; a fleet whose objective is not below
+    `only_below` is of no interest, and not looked into further.
     """
     for round_ in range(TIGHTENING_ROUNDS + 1):
         solved = best_fleet(
