@@ -39,9 +39,15 @@ VERBS = {
         "Simulate a stored plan request by request.",
     ),
     "verify": ("api.commands.verify", "verify", "Check a stored plan apart from the solver."),
-    "catalog": ("api.commands.catalog", "catalog", "List, show, check and import the catalogue."),
+    "catalog": ("api.commands.catalog", "catalog", "List, check, import, refresh the catalogue."),
+    "diff": ("api.commands.diff", "diff", "Tell where two stored plans differ."),
     "serve": ("api.commands.serve", "serve", "Serve plans over HTTP, for a team."),
     "keys": ("api.commands.keys", "keys", "Create, list and revoke API keys of the service."),
+    "subscriptions": (
+        "api.commands.subscriptions",
+        "subscriptions",
+        "Tell webhooks, chats and e-mail of events of the service.",
+    ),
     "stack": ("api.commands.stack", "stack", "Fleet arithmetic on the back of an envelope."),
 }
 """Verb → module, name in it, help."""

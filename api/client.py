@@ -25,6 +25,7 @@ from tenacity import (
     wait_exponential,
 )
 
+from api.client_prices import PriceCalls
 from api.client_workloads import WorkloadCalls, content_of, given
 from api.schemas.base import Document
 from api.schemas.catalog import (
@@ -36,6 +37,7 @@ from api.schemas.catalog import (
     OfferList,
 )
 from api.schemas.comparison import ComparisonDocument
+from api.schemas.difference import DifferenceDocument
 from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
 from api.schemas.frontier import FrontierDocument
@@ -60,7 +62,7 @@ UNREACHABLE_S = 3.0
 BUSY = (429, 503)
 
 
-class Client(WorkloadCalls):
+class Client(PriceCalls, WorkloadCalls):
     """A connection to a server.
 
     Parameters
@@ -257,6 +259,11 @@ class Client(WorkloadCalls):
     def explanation(self, plan_id: str) -> ExplanationDocument:
         """Return why a plan is what it is; raises as `plan`."""
         return self._get_json("GET", f"/v1/plans/{plan_id}/explanation", ExplanationDocument)
+
+    def difference(self, plan_id: str, other_id: str) -> DifferenceDocument:
+        """Return where another plan differs from a plan; raises as `plan`."""
+        path = f"/v1/plans/{plan_id}/difference/{other_id}"
+        return self._get_json("GET", path, DifferenceDocument)
 
     def offers(self, **query: Any) -> OfferList:
         """Return what can be rented; raises as `plan`."""

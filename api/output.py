@@ -153,6 +153,11 @@ def num(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
+def counted(number: int, what: str, plural: str | None = None) -> str:
+    """Return a number of things."""
+    return f"{number:,} {what if number == 1 else plural or what + 's'}"
+
+
 def figure(value: float | None) -> str:
     """Write a published number with all its digits, and an unknown one as a dash."""
     if value is None:

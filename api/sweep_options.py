@@ -11,7 +11,7 @@ from api.numbers import FiniteRange
 
 
 def effort_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--gap``, ``--time-limit`` and ``--jobs``."""
+    """Add ``--gap``, ``--time-limit``, ``--jobs`` and ``--dask``."""
     options = (
         click.option(
             "--gap",
@@ -28,12 +28,24 @@ def effort_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=FiniteRange(0.1, 86_400),
             help="Seconds for each point.",
         ),
-        click.option(
-            "--jobs",
-            type=click.IntRange(1, 1024),
-            help="Processes at work; one for each core by default. The result is the same.",
-        ),
     )
+    command = worker_options(command)
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--jobs`` and ``--dask``: where the work is done; the result is the same."""
+    jobs = click.option(
+        "--jobs",
+        type=click.IntRange(1, 1024),
+        help="Processes at work; one for each core by default. The result is the same.",
+    )
+    dask = click.option(
+        "--dask",
+        metavar="tcp://HOST:8786",
+        help="Solve on the workers of the Dask cluster whose scheduler this is, instead of here; "
+        "needs the extra 'dask'. The result is the same.",
+    )
+    return jobs(dask(command))

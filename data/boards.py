@@ -27,6 +27,8 @@ Oracle bare metal, Lambda) and whose names do not say it."""
 
 _BOARDED = re.compile(r"^(?P<chip>[a-z]+\d+)_(?P<board>sxm|pcie|nvl)(?P<size>_\d+gb)?$")
 
+_BOARD_NAMED = re.compile(r"pcie|nvl(?!ink|72)|sxm", re.IGNORECASE)
+
 MEMORY_TOLERANCE = 0.12
 """How far a listed memory may be from the catalogue's: lists mix GB, GiB and usable memory."""
 
@@ -57,28 +59,54 @@ class BoardFinder:
         name, note, problem
             `problem` says why the row cannot be used; it is "" exactly if `name` is not.
         """
-        name, problem = self._canonical(row.cells["AcceleratorName"])
+        info = row.cells.get("GpuInfo", "")
+        machine, listed = row.cells["InstanceType"], row.cells["AcceleratorName"]
+        board = board_of(machine, f"{listed} {' '.join(re.findall(_GPU_NAME, info))}")
+        return self.identify(listed, board, _memory_gb(info, gpus))
+
+    def identify(
+        self, listed: str, board: str, memory_gb: tuple[float, ...], *, certain: bool = False
+    ) -> tuple[str, str, str]:
+        """Return the accelerator that a list calls `listed`; the rest as `find` does.
+
+        Parameters
+        ----------
+        board
+            pcie, nvl or sxm; "" where nothing names it.
+        memory_gb
+            Readings of its memory; () where it is not listed.
+        certain
+            Whether a board that nothing names is a problem; else the usual one is taken, and the
+            note says so.
+        """
+        name, problem = self._canonical(listed)
         if problem:
             return "", "", problem
-        info = row.cells.get("GpuInfo", "")
-        board = _board(row.cells["InstanceType"], row.cells["AcceleratorName"], info)
-        memory_gb = _memory_gb(info, gpus)
         shape = _BOARDED.match(name)
         kin, note = [name], ""
         if shape is not None:
             same_chip = [m for n in self.known if (m := _BOARDED.match(n)) and m[1] == shape[1]]
-            kin = [m[0] for m in same_chip if m["board"] == (board or shape["board"])]
-            if not board and len({m["board"] for m in same_chip}) > 1:
+            boards = {m["board"] for m in same_chip}
+            names_board = _BOARD_NAMED.search(listed) is not None
+            if names_board and board and board != shape["board"]:
+                return "", "", f"is called {listed}, but its machine has a {board} board"
+            if not board and not names_board and len(boards) > 1:
+                if certain:
+                    either = ", ".join(b.upper() for b in sorted(boards))
+                    return "", "", f"nothing tells which {listed} it is, of {either}"
                 note = f"the list does not name the board; taken as {shape['board'].upper()}"
+            kin = [m[0] for m in same_chip if m["board"] == (board or shape["board"])]
         fits = [n for n in kin if self._fits(n, memory_gb)]
         if shape is not None and len(fits) > 1:
+            if certain and not memory_gb:
+                return "", "", f"its memory is not listed: {' or '.join(sorted(fits))}"
             # The memory can be read both ways (or is not listed): the size of the name decides.
             fits = [n for n in fits if n.endswith(shape["size"] or "")]
         if len(fits) == 1:
             return fits[0], note, ""
-        listed = f" with {memory_gb[0]:.4g} GB" if memory_gb else ""
+        size = f" with {memory_gb[0]:.4g} GB" if memory_gb else ""
         named = f" on a {board} board" if board else ""
-        return "", "", f"no accelerator of the catalogue is a {name}{named}{listed}"
+        return "", "", f"no accelerator of the catalogue is a {name}{named}{size}"
 
     def _canonical(self, listed: str) -> tuple[str, str]:
         """Return the catalogue name of `listed`, or "" and the nearest names."""
@@ -97,14 +125,13 @@ class BoardFinder:
         return not memory_gb or any(abs(m / own - 1) <= MEMORY_TOLERANCE for m in memory_gb)
 
 
-def _board(machine: str, listed: str, info: str) -> str:
-    """Return the board that a row names: pcie, nvl, sxm, or "" where it names none."""
+def board_of(machine: str, described: str = "") -> str:
+    """Return the board that a machine's name or its GPU's names: pcie, nvl, sxm, or "" for none."""
     for pattern, board in _MACHINES:
         if re.fullmatch(pattern, machine, re.IGNORECASE):
             return board
-    text = f"{machine} {listed} {' '.join(re.findall(_GPU_NAME, info))}"
     for pattern, board in _WORDS:
-        if re.search(pattern, text, re.IGNORECASE):
+        if re.search(pattern, f"{machine} {described}", re.IGNORECASE):
             return board
     return ""
 

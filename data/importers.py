@@ -29,11 +29,18 @@ SKYPILOT_COLUMNS = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Pric
 
 @dataclass(frozen=True)
 class Skipped:
-    """A row that did not become an offer: where it is, what it offers, and why not."""
+    """A row that did not become an offer: where it is, what it offers, and why not.
+
+    Attributes
+    ----------
+    impossible_price
+        Whether the reason is a price that cannot be real.
+    """
 
     place: str
     what: str
     reason: str
+    impossible_price: bool = False
 
 
 @dataclass(frozen=True)
@@ -221,7 +228,7 @@ class _SkyPilot:
         zone = row.cells.get("AvailabilityZone", "")
         problem = price_problem(float(price), gpus, self.known.get(accelerator))
         if problem:
-            self.skipped.append(Skipped(row.place, machine, problem))
+            self.skipped.append(Skipped(row.place, machine, problem, impossible_price=True))
             return
         offer = Offer(
             offer_id=offer_id(self.provider, region, machine, pricing),

@@ -1,6 +1,6 @@
-"""Writes the generated parts of catalog.md and cli.md: columns from data, options from click.
+"""Writes the generated parts of catalog.md, cli.md, price-feeds.md and scale.md: columns, options.
 
-Run it after changing ``data/columns.csv`` or a command; a test compares.
+Run it after changing ``data/columns.csv``, the columns of a feed or a command; a test compares.
 """
 
 from __future__ import annotations
@@ -19,12 +19,21 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from marked import rewrite  # noqa: E402
 
 from api.cli import main  # noqa: E402
+from data.feeds.focus_json import COLUMNS as FOCUS  # noqa: E402
 from data.tables import columns, shipped_rows  # noqa: E402
+
+ELSEWHERE = {"scenarios": "scale.md", "portfolio": "scale.md", "decisions": "scale.md"}
+"""Table → the page that has its columns, where that is not catalog.md."""
 
 
 def tables() -> tuple[str, ...]:
     """Return the documented tables, in the order of ``columns.csv``."""
     return tuple(dict.fromkeys(row.cells["table"] for row in shipped_rows("columns")))
+
+
+def page_of(table: str) -> str:
+    """Return the page that has the columns of a table."""
+    return ELSEWHERE.get(table, "catalog.md")
 
 
 def column_table(table: str) -> str:
@@ -41,6 +50,12 @@ def column_table(table: str) -> str:
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def focus_table() -> str:
+    """Return the columns of FOCUS that are read, as a Markdown table."""
+    lines = ["| column | read as |", "| --- | --- |"]
+    return "\n".join([*lines, *(f"| `{c}` | {_cell(text)} |" for c, text in FOCUS.items())])
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
@@ -108,10 +123,12 @@ def _cell(text: str) -> str:
 
 
 def write() -> None:
-    """Write both pages."""
-    rewrite(HERE / "catalog.md", {name: column_table(name) for name in tables()})
+    """Write the pages."""
+    for name in tables():
+        rewrite(HERE / page_of(name), {name: column_table(name)})
     sections = "\n\n".join(command_section(name, command) for name, command in commands())
     rewrite(HERE / "cli.md", {"commands": sections})
+    rewrite(HERE / "price-feeds.md", {"focus": focus_table()})
 
 
 if __name__ == "__main__":

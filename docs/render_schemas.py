@@ -55,6 +55,9 @@ OF_SWEEPS = OF_POINTS | {"PointFleet"}
 OF_DECISIONS = {"PlanDocument", "Policy"}
 """Definitions that plan.md lists for decisions, or the table of the policy does."""
 
+OF_REPLAYS = OF_DECISIONS | {"ChangeCost", "EvaluatedRule", "Saving", "OtherCourse"}
+"""Those, what replanning.md lists of decisions, and fields that are those of another course."""
+
 OF_PLANS = {"BindingLimit", "LeftOut", "Alternative", "Infeasibility", "ReplicaPrediction"}
 """Definitions that plan.md lists for other documents, too."""
 
@@ -226,6 +229,9 @@ def pages() -> dict[str, dict[str, str]]:
             "frontier": table(field_rows(bare_schema("frontier"), OF_POINTS)),
             "sweep-document": table(field_rows(bare_schema("sweep"), OF_SWEEPS)),
         },
+        "notifications.md": {
+            "event": table(field_rows(bare_schema("event"), {"DifferenceDocument"})),
+        },
         "registered-workloads.md": {
             "registered": table(field_rows(bare_schema("registered"))),
         },
@@ -233,10 +239,11 @@ def pages() -> dict[str, dict[str, str]]:
             "policy": policy_table(),
             "decision": table(field_rows(bare_schema("decision"), OF_DECISIONS)),
         },
+        "replay.md": {"replay": table(field_rows(bare_schema("replay"), OF_REPLAYS))},
         "simulation.md": {"document": table(field_rows(bare_schema("simulation")))},
         "schemas.md": {
             name: table(field_rows(bare_schema(name), OF_PLANS))
-            for name in ("estimate", "explanation")
+            for name in ("estimate", "explanation", "difference")
         },
     }
 

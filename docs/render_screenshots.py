@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from fleet_story import NAME, tell  # noqa: E402
 from live_server import serving, sqlite_url  # noqa: E402
 
 from api.page.address import packed  # noqa: E402
@@ -35,6 +36,8 @@ SHOWN = {
     "page-compare": ("compare", 1280, "light", 1430),
     "page-pareto": ("pareto", 1280, "dark", 960),
     "page-diff": ("diff", 1280, "light", 900),
+    "page-workload": ("workload", 1280, "light", 1500),
+    "page-prices": ("prices", 1280, "light", 1000),
 }
 """Pictures of the documentation: view, width, theme and height."""
 
@@ -59,6 +62,16 @@ def paths(client: Any) -> dict[str, tuple[str, str]]:
         "history": ("/history", ".q-table"),
         "diff": (f"/diff?a={first}&b={second}", ".named"),
         "stored": (f"/plans/{first}", ".chip"),
+    }
+
+
+def story_paths(client: Any) -> dict[str, tuple[str, str]]:
+    """Return the views of a server whose prices move: name → path, and what is there."""
+    tell(client)
+    return {
+        "workloads": ("/workloads", ".chip"),
+        "workload": (f"/workloads/{NAME}", ".chip"),
+        "prices": ("/prices?accelerator=h100_sxm&provider=acme", ".chip"),
     }
 
 
@@ -91,12 +104,22 @@ def main() -> None:
         folder = Path(name)
         options = ["--no-sandbox"] if os.getuid() == 0 else []
         browser = driver.chromium.launch(executable_path=found, args=options)
-        with serving(sqlite_url(folder), folder, page=True) as server, server.client() as client:
-            for out, (path, sign), width, scheme, height in wanted(paths(client), everything):
+        moved = folder / "moved"
+        moved.mkdir()
+        with (
+            serving(sqlite_url(folder), folder, page=True) as server,
+            server.client() as client,
+            serving(sqlite_url(moved), moved, page=True, workers=1) as other,
+            other.client() as other_client,
+        ):
+            views = {n: (server.url + p, sign) for n, (p, sign) in paths(client).items()} | {
+                n: (other.url + p, sign) for n, (p, sign) in story_paths(other_client).items()
+            }
+            for out, (url, sign), width, scheme, height in wanted(views, everything):
                 view = browser.new_page(
                     viewport={"width": width, "height": 900}, color_scheme=scheme
                 )
-                view.goto(server.url + path)
+                view.goto(url)
                 view.wait_for_selector(sign, timeout=120_000)
                 view.wait_for_timeout(800)  # charts and fonts
                 out.parent.mkdir(parents=True, exist_ok=True)

@@ -60,7 +60,7 @@ def metrics_table() -> str:
     """Return every family of metrics: name, type, labels, meaning."""
     rows = []
     for name, metric in sorted(vars(Metrics()).items()):
-        if name == "registry":
+        if name in ("registry", "_refreshes_seen"):
             continue
         kind = type(metric).__name__.lower()
         suffix = "_total" if kind == "counter" else ""

@@ -16,10 +16,10 @@ from solver.candidates import Candidate, CandidateKey, Rater, Search
 from solver.demand import Demand, demands_of
 from solver.demand_spec import outlasting
 from solver.instance import Caps, Instance
-from solver.market import allowed_offers, filtered_offers, open_market
+from solver.market import allowed_offers, filtered_offers
 from solver.measured import MeasuredCapacity, measured_candidates
 from solver.objective import COST, Objective
-from solver.price_tiers import tiers_of
+from solver.opened import market_of
 from solver.search import evaluate
 from solver.workload import Workload
 
@@ -123,17 +123,15 @@ def build_problem(
     known = tuple(o for o in offers if all(objective.knows(o) for objective in order))
     if not known:
         raise WorkloadError(_no_power(offers, order))
-    pair = workload.serving.disaggregation != "off" and measured is None
-    guarded = workload.hardware.max_spot_share is not None or workload.hardware.spot_headroom > 0
-    market = open_market(
-        tiers_of(known),
-        pair_locations=pair,
+    market = market_of(
+        workload,
+        catalog,
+        known,
+        day=day,
+        strict=strict,
         prune=prune,
         movable=movable,
-        spot_apart=guarded,
-        committed_apart=workload.demand is not None,
-        no_worse=lambda better, worse: all(o.no_worse(better, worse) for o in order),
-        providers_apart=workload.hardware.max_providers is not None,
+        order=order,
     )
     demands = demands_of(workload) if measured is None else ()
     opened = time.perf_counter()

@@ -93,7 +93,7 @@ def evaluate(
         narrow = _narrowest(workload.precision) if prune and not loss_matters else None
         if any(kv != narrow for kv in running_kv):
             narrow = None
-        paired = _paired_sites(catalog, market, narrow)
+        paired = _remembered_pairs(catalog, market, narrow)
     question = Question(
         demands=tuple(
             replace(d, classes=tuple(replace(c, rate_rps=1.0) for c in d.classes)) for d in demands
@@ -115,6 +115,17 @@ def _narrowest(precision: PrecisionSpec) -> str:
     """Return the KV format of the fewest bits that a plan may use."""
     table = precisions()
     return min(precision.kv, key=lambda k: table["kv", k].bits)
+
+
+def _remembered_pairs(
+    catalog: Catalog, market: Market, narrow: str | None
+) -> dict[Site, list[Location]]:
+    """Return `_paired_sites`, known where the same market is asked for again.
+
+    The answer holds on to its market, so that no other one comes to its place in memory.
+    """
+    question = (id(market), catalog.id, narrow)
+    return _PAIRED.get(question, lambda: (market, _paired_sites(catalog, market, narrow)))[1]
 
 
 def _paired_sites(
@@ -173,6 +184,12 @@ def _cells(evaluation: Evaluation) -> int:
 
 
 _EVALUATIONS: Remembered[Question, Evaluation] = Remembered(_cells, _BUDGET)
+
+
+Paired = tuple[Market, dict[Site, list[Location]]]
+
+_PAIRED: Remembered[tuple[int, str, str | None], Paired] = Remembered(lambda pair: 1, 256)
+"""Sites for prefill and decode pools by market."""
 
 
 class CandidateSearch:

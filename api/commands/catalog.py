@@ -2,67 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from api.catalog_filters import matching
-from api.catalog_options import CatalogFiles, catalog_options
+from api.catalog_options import CatalogFiles, catalog_options, day, offer_filters
+from api.commands.catalog_refresh import refresh
+from api.commands.catalog_refreshes import export, refreshes
 from api.errors import MinfleetGroup, every_fault
-from api.output import Command, json_option, show
+from api.output import json_option, show
 
 if TYPE_CHECKING:
-    import datetime as dt
+    pass
 
 FILE = click.Path(path_type=Path)
-PRICING = ("on_demand", "spot", "committed")
-
-
-def _only(name: str, what: str) -> Callable[[Command], Command]:
-    """Return a filter by name."""
-    return click.option(
-        f"--{name}", multiple=True, metavar="NAME", help=f"Only {what}. May be repeated."
-    )
-
-
-def offer_filters(command: Command) -> Command:
-    """Add the options that narrow offers down; `matching` applies them."""
-    for add in (
-        click.option(
-            "--max-price", type=float, metavar="USD", help="Most dollars an accelerator-hour."
-        ),
-        click.option(
-            "--pricing",
-            multiple=True,
-            type=click.Choice(PRICING),
-            help="Only offers priced like this. May be repeated.",
-        ),
-        _only("vendor", "accelerators of this vendor"),
-        _only("accelerator", "this accelerator, by name or alias"),
-        _only("region", "offers in this region"),
-        _only("provider", "offers of this provider"),
-    ):
-        command = add(command)
-    return command
-
-
-def day(text: str, option: str) -> dt.date:
-    """Return the date of an option, written YYYY-MM-DD."""
-    import datetime as dt
-
-    from data.errors import InputError
-
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"{option}: {text!r} is not a date; write it as YYYY-MM-DD.") from None
 
 
 @click.group("catalog", cls=MinfleetGroup)
 def catalog() -> None:
-    """Look at, check and import accelerators, offers and models."""
+    """Look at, check, import and refresh accelerators, offers and models."""
 
 
 @catalog.group("list", cls=MinfleetGroup)
@@ -324,3 +285,7 @@ def list_columns(table: str | None, as_json: bool) -> None:
     show(
         as_json, "catalog-columns", document, sections, text_columns=("Kind", "Meaning"), wide=True
     )
+
+
+for _verb in (refresh, refreshes, export):
+    catalog.add_command(_verb)

@@ -10,6 +10,7 @@ import click
 
 from api.model_options import coefficients_option, measured_option
 from api.numbers import FiniteRange
+from api.sweep_options import worker_options
 
 if TYPE_CHECKING:
     from data.catalog import Catalog
@@ -64,6 +65,7 @@ _FILE = click.Path(path_type=Path)
     type=FiniteRange(0.1, 86_400),
     help="Seconds for each program; an offer takes about five.",
 )
+@worker_options
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison document.")
 @click.option(
     "--out",
@@ -82,6 +84,8 @@ def compare(
     coefficients: Path | None,
     gap: float,
     time_limit_s: float,
+    jobs: int | None,
+    dask: str | None,
     as_json: bool,
     out: Path | None,
 ) -> None:
@@ -112,6 +116,8 @@ def compare(
             time_limit_s=time_limit_s,
             coefficients=coefficients,
             measured=measured,
+            jobs=jobs,
+            dask=dask,
             progress=progress,
         )
     if out is not None:

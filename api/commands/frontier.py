@@ -80,6 +80,7 @@ def frontier(
     gap: float,
     time_limit_s: float,
     jobs: int | None,
+    dask: str | None,
     as_json: bool,
     out: Path | None,
     as_csv: Path | None,
@@ -123,6 +124,7 @@ def frontier(
             coefficients=coefficients,
             measured=measured,
             jobs=jobs,
+            dask=dask,
             progress=progress,
         )
     text = found.to_json()

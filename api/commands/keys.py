@@ -20,7 +20,8 @@ store_option = click.option(
 
 
 @contextmanager
-def _opened(store_url: str | None) -> Iterator[Store]:
+def opened(store_url: str | None) -> Iterator[Store]:
+    """Open the store of the service, brought up to date, while the context lasts."""
     from api.service.settings import load_settings
     from api.store.store import Store
 
@@ -61,7 +62,7 @@ def create(
     from api.service.settings import load_settings
 
     rate = rate_per_minute or load_settings().rate_per_minute
-    with _opened(store_url) as store:
+    with opened(store_url) as store:
         key, text = store.keys.create(name, scope, rate)
     if as_json:
         print_json({"schema": "minfleet/key/v1", "key": text, **_shown(key)})
@@ -79,7 +80,7 @@ def create(
 @json_option
 def list_keys(store_url: str | None, as_json: bool) -> None:
     """List the keys, without their secrets."""
-    with _opened(store_url) as store:
+    with opened(store_url) as store:
         found = store.keys.list()
     rows = [
         (
@@ -105,7 +106,7 @@ def revoke(key_id: str, store_url: str | None) -> None:
     """Let a key open nothing any more. KEY_ID is the one that 'minfleet keys list' shows."""
     from data.errors import UnknownNameError
 
-    with _opened(store_url) as store:
+    with opened(store_url) as store:
         if not store.keys.revoke(key_id):
             known = [k.id for k in store.keys.list() if k.revoked_at is None]
             raise UnknownNameError("key", key_id, known, hint="list them with 'minfleet keys list'")

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from api.catalog_options import CatalogFiles, catalog_options
-from api.commands.replan_due import due_options, is_due, replan_due
+from api.catalog_options import catalog_options
+from api.commands.replan_due import due_options, replan_due
+from api.commands.replan_modes import MODES, ONE, mode_of
+from api.commands.replan_one import replan_one
+from api.commands.replan_portfolio import portfolio_options, replan_portfolio
+from api.commands.replan_replay import Replayed, replay, replay_options
 from api.model_options import coefficients_option, measured_option
 from api.numbers import FiniteRange
-
-if TYPE_CHECKING:
-    from solver.replan.decision import Decision
-    from solver.replan.memory import Memory
-
-EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
+from api.sweep_options import worker_options
 
 _FILE = click.Path(path_type=Path)
+
+_FILES = {"offers", "add_offers", "accelerators"}
+"""What `catalog_options` passes as `files`."""
 
 
 @click.command()
@@ -68,9 +67,13 @@ _FILE = click.Path(path_type=Path)
     help="Seconds for each program.",
 )
 @click.option("--no-second-engine", is_flag=True, help="Do not ask CP-SAT for a bound of its own.")
-@click.option("--json", "as_json", is_flag=True, help="Print the decision document.")
+@click.option("--json", "as_json", is_flag=True, help="Print the document.")
 @click.option(
-    "--out", type=_FILE, metavar="FILE.json", help="Write the decision document to a file."
+    "--out",
+    type=_FILE,
+    metavar="FILE",
+    help="Write the document to a file; with --replay a table of its decisions where the file ends "
+    "in .csv; with --portfolio the rows, to FILE.parquet.",
 )
 @click.option(
     "--proposed",
@@ -78,24 +81,11 @@ _FILE = click.Path(path_type=Path)
     metavar="PLAN.json",
     help="Write the proposed plan to a file, if there is one: the next --current.",
 )
+@replay_options
+@portfolio_options
+@worker_options
 @due_options
-def replan(
-    workload: str | None,
-    current: str | None,
-    policy: Path | None,
-    memory: Path | None,
-    at: str | None,
-    files: CatalogFiles,
-    measured: Path | None,
-    coefficients: Path | None,
-    gap: float,
-    time_limit_s: float,
-    no_second_engine: bool,
-    as_json: bool,
-    out: Path | None,
-    proposed: Path | None,
-    **due: Any,
-) -> None:
+def replan(**given: Any) -> None:
     """Decide whether the fleet that runs for WORKLOAD is kept, or switched to another.
 
     The running fleet is priced at today's offers and checked against today's WORKLOAD. Any other
@@ -104,102 +94,41 @@ def replan(
     \b
     minfleet plan examples/chat-70b.yaml --out running.json
     minfleet replan examples/chat-70b.yaml --current running.json --offers today.csv
-    minfleet replan --due
+
+    With --replay, the same along a history of prices: what the policy would have cost, beside never
+    switching, always switching, and the best that could have been done.
+
+    \b
+    minfleet replan examples/replay/chat-8b.yaml --replay CHANGES.csv --region us-central1
+
+    With --portfolio, many workloads under many price scenarios, a row for each in a Parquet file;
+    an interrupted run goes on where it ended.
+
+    \b
+    minfleet replan --portfolio workloads.jsonl --scenarios prices.csv --out decisions.parquet
 
     With --due, the registered workloads of the service that are due are planned, each once, whoever
     else looks: from cron, or a CronJob. See docs/registered-workloads.md.
 
+    \b
+    minfleet replan --due
+
     Exit status: 0 decided, 1 proven that no fleet serves it, 2 bad input, 3 no proof in time.
     """  # noqa: D301 - click reads the escaped \b
-    if is_due(due):
-        replan_due(**due, as_json=as_json)
-        return
-    if workload is None or current is None:
-        raise click.UsageError("give WORKLOAD and --current, the plan that runs for it; or --due.")
-    from api.output_decision import show_decision
-    from api.progress import stages
-    from api.read import STDIN, load_plan, load_workload, place_of
-    from api.write import check_writable
-    from solver.replan.decide import replan as decide
-    from solver.replan.memory import Memory
-    from solver.replan.policy import Policy
-
-    if workload == current == STDIN:
-        raise click.UsageError("stdin holds one file: give WORKLOAD or --current as a file.")
-    for path in (memory, out, proposed):
-        if path is not None:
-            check_writable(path)
-    wanted, running = load_workload(workload), load_plan(current)
-    rules = Policy() if policy is None else Policy.load(policy)
-    moment = _moment(at)
-    before = Memory() if memory is None else _read_memory(memory)
-    catalog = files.load(strict=measured is None)
-    with stages(quiet=as_json) as progress:
-        found = decide(
-            wanted,
-            catalog,
-            running,
-            rules,
-            moment=moment,
-            memory=before,
-            gap=gap,
-            time_limit_s=time_limit_s,
-            coefficients=coefficients,
-            measured=measured,
-            second_engine=not no_second_engine,
-            progress=progress,
-        )
-    _write(found, memory, out, proposed)
-    if as_json:
-        click.echo(found.to_json())
+    mode = mode_of(click.get_current_context())
+    taken = {*(MODES[mode] if mode else ONE), "files"} - _FILES
+    options = {name: value for name, value in given.items() if name in taken}
+    if mode is None:
+        replan_one(**options)
+    elif mode == "changes":
+        if options["workload"] is None:
+            raise click.UsageError("WORKLOAD is missing; --replay needs one.")
+        names = Replayed.__dataclass_fields__
+        asked = Replayed(**{name: options.pop(name) for name in names})
+        replay(options.pop("workload"), asked, **options)
+    elif mode == "portfolio":
+        replan_portfolio(**options)
     else:
-        show_decision(found, place_of(workload))
-    if found.infeasible:
-        sys.exit(EXIT_INFEASIBLE)
-    if not found.proven:
-        sys.exit(EXIT_UNPROVEN)
-
-
-def _moment(text: str | None) -> dt.datetime:
-    """Return the moment of the decision."""
-    from data.errors import InputError
-    from solver.replan.memory import aware
-
-    if text is None:
-        return dt.datetime.now(dt.UTC)
-    try:
-        return aware(dt.datetime.fromisoformat(text))
-    except ValueError:
-        raise InputError(
-            f"--at: {text!r} is no moment; write it as 2026-11-22T12:00:00Z."
-        ) from None
-
-
-def _read_memory(path: Path) -> Memory:
-    """Return the memory in a file; an empty one where the file is not there yet."""
-    from data.errors import InputError
-    from data.tables import read_text
-    from solver.replan.memory import Memory
-
-    if not path.exists():
-        return Memory()
-    try:
-        content = json.loads(read_text(path, "memory"))
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path}, line {error.lineno}: not valid JSON ({error.msg}); delete it to start "
-            "without a memory."
-        ) from None
-    return Memory.from_dict(content, place=str(path))
-
-
-def _write(found: Decision, memory: Path | None, out: Path | None, proposed: Path | None) -> None:
-    """Write what was asked for, the memory last: a decision that is not told is not counted."""
-    from api.write import write_atomically
-
-    if out is not None:
-        write_atomically(out, found.to_json() + "\n")
-    if proposed is not None and found.plan is not None:
-        write_atomically(proposed, json.dumps(found.plan, indent=2, allow_nan=False) + "\n")
-    if memory is not None:
-        write_atomically(memory, json.dumps(found.memory.to_dict(), indent=2) + "\n")
+        replan_due(
+            **{name: value for name, value in options.items() if name not in ("due", "files")}
+        )

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from api.output import print_json
 from api.progress import stages
@@ -46,28 +45,6 @@ def due_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         command = decorate(command)
     return command
-
-
-def is_due(given: dict[str, Any]) -> bool:
-    """Take ``--due`` out of the options of `due_options` and return it.
-
-    Raises
-    ------
-    UsageError
-        If options are given that do not go with it, or not without it.
-    """
-    context = click.get_current_context()
-    due = bool(given.pop("due"))
-    for parameter in context.command.params:
-        name = str(parameter.name)
-        if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
-            continue
-        said = name.upper() if isinstance(parameter, click.Argument) else parameter.opts[0]
-        if due and name not in (*given, "due", "as_json"):
-            raise click.UsageError(f"{said} means nothing with --due.")
-        if not due and name in given:
-            raise click.UsageError(f"{said} goes with --due alone.")
-    return due
 
 
 def replan_due(

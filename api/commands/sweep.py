@@ -48,6 +48,11 @@ EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
 @coefficients_option
 @effort_options
 @click.option("--json", "as_json", is_flag=True, help="Print the sweep document.")
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="With --out FILE.parquet: throw away what an unfinished run left beside it.",
+)
 @file_options
 def sweep(
     workload: str,
@@ -61,7 +66,9 @@ def sweep(
     gap: float,
     time_limit_s: float,
     jobs: int | None,
+    dask: str | None,
     as_json: bool,
+    restart: bool,
     out: Path | None,
     as_csv: Path | None,
     parquet: Path | None,
@@ -77,6 +84,10 @@ def sweep(
     \b
     minfleet sweep examples/chat-70b.yaml --vary rate=0.5:4:8 --vary price:h200_sxm=0.6:1:5
     minfleet sweep examples/chat-70b.yaml --sensitivity --plot tornado.svg
+    minfleet sweep examples/chat-70b.yaml --vary rate=0.5:4:1000 --out rates.parquet
+
+    With --out FILE.parquet the rows are written as they are solved, and none is kept in memory: a
+    run that is interrupted goes on where it ended when the same command is given again.
 
     Exit status: 0 done, 1 no point has a fleet, 2 bad input, 3 not all points proven in time.
     """  # noqa: D301 - click reads the escaped \b
@@ -95,6 +106,27 @@ def sweep(
     writing = OutputFiles(out, as_csv, parquet, plot)
     writing.check()
     mode = "one_at_a_time" if one_at_a_time else "grid"
+    if out is not None and out.suffix == ".parquet":
+        from api.commands.sweep_stream import stream_sweep
+
+        rest = {"--sensitivity": sensitivity, "--csv": as_csv, "--parquet": parquet, "--plot": plot}
+        _check_streamed(rest)
+        stream_sweep(
+            wanted,
+            factors,
+            mode,
+            out,
+            files=files,
+            measured=measured,
+            coefficients=coefficients,
+            gap=gap,
+            time_limit_s=time_limit_s,
+            jobs=jobs,
+            dask=dask,
+            restart=restart,
+            as_json=as_json,
+        )
+        return
     if plot is not None:
         check_drawable(mode, len(factors))
     catalog = files.load(strict=measured is None)
@@ -104,6 +136,7 @@ def sweep(
         "coefficients": coefficients,
         "measured": measured,
         "jobs": jobs,
+        "dask": dask,
     }
     with growing("solving", quiet=as_json) as progress:
         if sensitivity:
@@ -138,3 +171,15 @@ def _check_asked(
         raise InputError("--by goes with --sensitivity; --vary names its own values.")
     if not sensitivity and not vary:
         raise InputError("nothing is varied; give --vary NAME=VALUES or --sensitivity.")
+
+
+def _check_streamed(rest: dict[str, object]) -> None:
+    """Refuse what goes with a document in memory, where rows are written as they come."""
+    from data.errors import InputError
+
+    for name, given in rest.items():
+        if given:
+            raise InputError(
+                f"{name} needs all rows at once; leave it out, or give --parquet FILE.parquet "
+                "instead of --out FILE.parquet."
+            )

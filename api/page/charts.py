@@ -184,3 +184,55 @@ def frontier(document: Mapping[str, Any], selected: int | None) -> Options:
             " + t.innerHTML; }",
         },
     }
+
+
+LINES = tuple((color, stroke) for stroke in ("solid", "dashed") for color in (FIRST, SECOND, THIRD))
+"""Colour and stroke of the lines of a chart over time; more of them could not be told apart."""
+
+Point = tuple[str, float | None]
+"""A moment (ISO 8601) and a value; None where there is none from then on."""
+
+
+def over_time(lines: Mapping[str, Sequence[Point]], until: str, *, step: bool = True) -> Options:
+    """Return values in dollars over time, each holding until the next.
+
+    Parameters
+    ----------
+    lines
+        Name → points, the earliest first; the first `LINES` of them are drawn.
+    until
+        Moment up to which the last value of each holds.
+    """
+    series: list[Options] = []
+    for (name, points), (color, stroke) in zip(lines.items(), LINES, strict=False):
+        data = [[at, value] for at, value in points]
+        if points and step:
+            data.append([until, points[-1][1]])
+        series.append(
+            {
+                "name": name,
+                "type": "line",
+                "data": data,
+                "symbolSize": 6,
+                "lineStyle": {"color": color, "width": 2, "type": stroke},
+                "itemStyle": {"color": color},
+                **({"step": "end"} if step else {}),
+            }
+        )
+    return base() | {
+        "grid": {"left": 8, "right": 24, "top": 24 + 22 * len(series), "bottom": 24,
+                 "containLabel": True},
+        "legend": {**base()["legend"], "orient": "vertical", "itemWidth": 34},
+        "xAxis": {
+            "type": "time",
+            "axisLabel": {"color": QUIET, "fontSize": 12, "hideOverlap": True},
+            "axisLine": {"lineStyle": {"color": LINE}},
+        },
+        "yAxis": axis("", scale=True, axisLabel={"color": QUIET, ":formatter": "v => '$' + v"}),
+        "series": series,
+        "tooltip": {
+            **base()["tooltip"],
+            "trigger": "axis",
+            ":valueFormatter": "v => v == null ? '–' : '$' + v.toFixed(3)",
+        },
+    }  # fmt: skip

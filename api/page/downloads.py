@@ -11,11 +11,12 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from api.difference_words import difference_document
 from api.page.ask import Asker, RefusedError
 from api.page.quotes import template
 from api.page.show import frontier
 from api.page.show.comparison import COLUMNS, flat
-from api.page.show.difference import DIFFERENCE_COLUMNS, difference
+from api.page.show.difference import DIFFERENCE_COLUMNS, lines_of
 from api.service.problems import ProblemError
 
 router = APIRouter(prefix="/download", include_in_schema=False)
@@ -117,12 +118,13 @@ async def plans_csv(request: Request, status: str = "", model: str = "") -> Resp
 
 @router.get("/diff.{kind}")
 async def diff_file(request: Request, kind: Literal["json", "csv"], a: str, b: str) -> Response:
-    """Return where two plans differ, a row each."""
-    lines = difference(await _stored(request, "plan", a), await _stored(request, "plan", b))
-    rows = [dict(zip(DIFFERENCE_COLUMNS, line, strict=True)) for line in lines]
-    if kind == "csv":
-        return csv_file("diff.csv", as_csv(DIFFERENCE_COLUMNS, rows))
-    return json_file("diff.json", {"first": a, "second": b, "differences": rows})
+    """Return where two plans differ: its document, or a row each."""
+    plans = await _stored(request, "plan", a), await _stored(request, "plan", b)
+    found = difference_document(*plans)
+    if kind == "json":
+        return json_file("diff.json", found)
+    rows = [dict(zip(DIFFERENCE_COLUMNS, line, strict=True)) for line in lines_of(found)]
+    return csv_file("diff.csv", as_csv(DIFFERENCE_COLUMNS, rows))
 
 
 @router.get("/frontiers/{frontier_id}.json")

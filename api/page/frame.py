@@ -19,6 +19,8 @@ VIEWS = (
     ("/compare", "Compare offers"),
     ("/pareto", "Trade-offs"),
     ("/history", "History"),
+    ("/workloads", "Workloads"),
+    ("/prices", "Prices"),
 )
 """Path → name of the views in the navigation."""
 

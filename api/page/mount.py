@@ -18,9 +18,12 @@ from api.service.service import Service
 
 ASSETS = Path(__file__).parent / "assets"
 
-VIEWS = ("/", "/compare", "/pareto", "/history", "/diff", "/favicon.ico")
+VIEWS = (
+    *("/", "/compare", "/pareto", "/history", "/diff", "/workloads", "/prices"),
+    "/favicon.ico",
+)
 
-BELOW = ("/plans/", "/compare/", "/pareto/", "/_nicegui/", "/_nicegui_ws/")
+BELOW = ("/plans/", "/workloads/", "/compare/", "/pareto/", "/_nicegui/", "/_nicegui_ws/")
 """Beginnings of further paths that the page answers."""
 
 RECONNECT_S = 20.0
@@ -48,7 +51,16 @@ def install(app: FastAPI, service: Service) -> None:
     service
         What the page asks.
     """
-    from api.page.views import compare, diff, history, pareto, plan, stored  # noqa: F401  registers
+    from api.page.views import (  # noqa: F401  registers
+        compare,
+        diff,
+        history,
+        pareto,
+        plan,
+        prices,
+        stored,
+        workloads,
+    )
 
     nicegui.app.state.service = service
     app.state.sessions = nicegui.app.state.sessions = Sessions()

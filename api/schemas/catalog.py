@@ -178,10 +178,10 @@ class SnapshotInForce(Document):
     """Counts up; the greatest is in force."""
     catalog_id: str
     """The snapshot."""
-    kind: Literal["shipped", "imported"]
-    """Whether it came with minfleet or was imported."""
+    kind: Literal["shipped", "imported", "refreshed"]
+    """Whether it came with minfleet, was imported, or is a refresh of prices."""
     note: str
-    """What the importer said of it."""
+    """What the importer said of it, or the refresh."""
     created_at: dt.datetime
     """Since when."""
 

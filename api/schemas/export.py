@@ -13,11 +13,14 @@ from pydantic import BaseModel
 
 from api.schemas.comparison import ComparisonDocument
 from api.schemas.decision import DecisionDocument
+from api.schemas.difference import DifferenceDocument
 from api.schemas.estimate import EstimateDocument
 from api.schemas.explanation import ExplanationDocument
 from api.schemas.frontier import FrontierDocument
+from api.schemas.notices import EventDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.registered import RegisteredDocument
+from api.schemas.replay import ReplayDocument
 from api.schemas.simulation import SimulationDocument
 from api.schemas.sweep import SweepDocument
 from solver.blocks import UNIT
@@ -35,9 +38,12 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "estimate": EstimateDocument,
     "simulation": SimulationDocument,
     "explanation": ExplanationDocument,
+    "difference": DifferenceDocument,
+    "event": EventDocument,
     "policy": Policy,
     "decision": DecisionDocument,
     "registered": RegisteredDocument,
+    "replay": ReplayDocument,
 }
 """Name of each schema → the model that it is made from."""
 

@@ -16,14 +16,17 @@ from api.service.routes import (
     catalog,
     catalog_history,
     catalog_imports,
+    catalog_refreshes,
     comparisons,
     decisions,
     estimates,
+    events,
     frontiers,
     jobs,
     operations,
     plans,
     simulations,
+    subscriptions,
     workloads,
 )
 from api.service.service import Service
@@ -40,7 +43,10 @@ ROUTERS = (
     jobs,
     catalog_history,
     catalog_imports,
+    catalog_refreshes,
     catalog,
+    subscriptions,
+    events,
     operations,
 )
 

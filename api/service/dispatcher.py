@@ -331,6 +331,7 @@ class Dispatcher:
                 await self._store_reports()
                 await self._bury(beats, seen)
                 self._metrics.queue_seen(await self._ask(self._store.jobs.counts))
+                self._metrics.refreshes_seen(await self._ask(self._store.refreshes.counts))
                 self._trouble = None
             except StoreError as error:
                 self._trouble = str(error)

@@ -86,6 +86,21 @@ SIMULATION_EXAMPLES: dict[str, Any] = {
 
 IMPORT_EXAMPLES: dict[str, Any] = {"two quotes": QUOTES}
 
+REFRESH_EXAMPLES: dict[str, Any] = {
+    "quotes of a supplier": {
+        "feed": "csv",
+        "name": "quotes/acme",
+        "files": [
+            {
+                "place": "acme.csv",
+                "content": "offer_id,provider,region,accelerator,gpus_per_node,"
+                "price_per_node_hour_usd,pricing,stock,observed_at,source\n"
+                "acme/eu/8x-h100,acme,eu,h100_sxm,8,18.40,on_demand,4,2026-11-01,quote 4711\n",
+            }
+        ],
+    }
+}
+
 MODEL_EXAMPLES: dict[str, Any] = {
     "a small Llama": {
         "name": "ours-1b",
@@ -102,4 +117,23 @@ MODEL_EXAMPLES: dict[str, Any] = {
         },
         "note": "trained in house",
     }
+}
+
+SUBSCRIPTION_EXAMPLES: dict[str, Any] = {
+    "a webhook for decisions": {
+        "kind": "webhook",
+        "target": "https://ops.example.com/minfleet",
+        "events": ["decision.switch", "decision.must_switch", "decision.failed"],
+        "name": "autoscaler",
+    },
+    "a Slack channel": {
+        "kind": "slack",
+        "target": "https://hooks.slack.com/services/T000/B000/XXXX",
+        "name": "#fleet",
+    },
+    "e-mail": {
+        "kind": "email",
+        "target": "mailtos://minfleet:PASSWORD@smtp.example.com?to=ops@example.com",
+        "events": ["catalog.held", "catalog.refused"],
+    },
 }

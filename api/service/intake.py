@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from api.schemas.estimate_request import EstimateRequest
+from api.schemas.notices import SubscriptionRequest
 from api.schemas.requests import ModelImport, PlanRequest, PlanSettings, SimulationRequest
 from api.service.problems import ProblemError
 from api.service.settings import Settings
@@ -151,6 +152,16 @@ class Intake:
             If something in it is wrong.
         """
         return parsed(ModelImport, _mapping(content), "")
+
+    def subscription(self, content: Any) -> SubscriptionRequest:
+        """Return who is to be told of what.
+
+        Raises
+        ------
+        InputError
+            If something in it is wrong; the message holds nothing of the target.
+        """
+        return parsed(SubscriptionRequest, _mapping(content), "")
 
     def workload(self, content: Any) -> Workload:
         """Return a workload that is checked and whole: no trace, no paths, every model known.

@@ -8,8 +8,12 @@ from typing import Literal
 
 import structlog
 
-LIBRARIES = ("uvicorn", "uvicorn.error", "sqlalchemy", "alembic", "asyncio")
-"""Loggers of libraries that are worth hearing of from warnings on."""
+LIBRARIES = (
+    *("uvicorn", "uvicorn.error", "sqlalchemy", "alembic", "asyncio"),
+    *("httpx", "httpcore", "urllib3"),
+)
+"""Loggers of libraries that are worth hearing of from warnings on. Those of the last line would log
+the URLs of webhooks, which are secrets."""
 
 
 def configure_logs(log_format: Literal["json", "text"], level: str) -> None:

@@ -15,6 +15,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from api.store.refresh_records import Counts
+
 disable_created_metrics()
 
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
@@ -59,10 +61,33 @@ class Metrics:
         self.queue = make(Gauge, "queue_jobs", "Jobs of the store that wait or run.", ("state",))
         self.workers = make(Gauge, "workers", "Worker processes for jobs.", ("state",))
         self.worker_deaths = make(Counter, "worker_deaths", "Workers killed or crashed.")
+        self.refreshes = make(
+            Counter,
+            "catalog_refreshes",
+            "Refreshes of prices on the store, by feed and how they ended; a held one counts again "
+            "when it is decided on.",
+            ("feed", "state"),
+        )
+        self.refreshed_at = make(
+            Gauge,
+            "catalog_refreshed_timestamp_seconds",
+            "When a feed was accepted, or found unchanged, the last time (Unix time).",
+            ("feed", "name"),
+        )
+        self._refreshes_seen: dict[tuple[str, str], int] = {}
         self.refusals = make(
             Counter, "refusals", "Requests that ended with a problem, by kind.", ("kind",)
         )
 
+        self.deliveries = make(
+            Counter,
+            "deliveries",
+            "Attempts at notices made here, by kind of subscription and what came of them.",
+            ("kind", "state"),
+        )
+        self.deliveries_waiting = make(
+            Gauge, "deliveries_waiting", "Notices of the store that are still to be delivered."
+        )
         self.replannings = make(
             Counter,
             "replannings",
@@ -86,6 +111,15 @@ class Metrics:
         """Take in how many jobs of the store wait and run."""
         for state, number in counts.items():
             self.queue.labels(state).set(number)
+
+    def refreshes_seen(self, counts: Counts) -> None:
+        """Take in the refreshes of the store, whoever made them."""
+        for name, number in counts.ended.items():
+            before = self._refreshes_seen.get(name, 0)
+            self.refreshes.labels(*name).inc(max(0, number - before))
+            self._refreshes_seen[name] = max(number, before)
+        for name, moment in counts.last_good.items():
+            self.refreshed_at.labels(*name).set(moment.timestamp())
 
     def planned(self, document: Mapping[str, Any]) -> None:
         """Take in a plan."""

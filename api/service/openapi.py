@@ -14,6 +14,8 @@ from api.schemas.comparison_request import ComparisonRequest
 from api.schemas.estimate_request import EstimateRequest
 from api.schemas.export import say_units
 from api.schemas.frontier_request import FrontierRequest
+from api.schemas.notices import SubscriptionRequest
+from api.schemas.refreshes import RefreshRequest
 from api.schemas.registration import Registration
 from api.schemas.requests import CatalogRows, ModelImport, PlanRequest, SimulationRequest
 from api.service.problems import Problem
@@ -31,6 +33,8 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     Registration,
     ModelImport,
     CatalogRows,
+    SubscriptionRequest,
+    RefreshRequest,
     Problem,
 )
 """Models that no route declares, since their bodies are read as JSON or YAML."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gc
 import hashlib
@@ -17,6 +18,7 @@ import anyio
 import structlog
 from anyio import to_thread
 
+from api.notices.deliverer import Deliverer, sender_of
 from api.service.access import Access
 from api.service.askers import Askers
 from api.service.bodies import parse_body
@@ -32,6 +34,7 @@ from api.store.jobs import Job, NewJob, QueueFullError
 from api.store.records import digest_of
 from api.store.registered import REPLANNING
 from api.store.store import Store
+from data.errors import StoreError
 
 log = structlog.get_logger("minfleet.service")
 
@@ -107,8 +110,10 @@ class Service:
         self.metrics = Metrics()
         self.intake = Intake(self.store, settings)
         self.access = Access(self.store.keys, needed=settings.asks_for_keys)
+        self.sender = sender_of(settings)
         self.workers: Workers
         self.dispatcher: Dispatcher
+        self.deliverer: Deliverer
         self.scheduler: Scheduler
         self.stopping = False
         self.trouble: str | None = None
@@ -123,8 +128,9 @@ class Service:
     def begin_stop(self) -> None:
         """Accept nothing more, and let streams end; called from a signal handler."""
         self.stopping = True
-        if hasattr(self, "dispatcher"):
+        if hasattr(self, "deliverer"):
             self.dispatcher.begin_drain()
+            self.deliverer.begin_drain()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -138,19 +144,30 @@ class Service:
             self.store, self.workers, self.settings, self.metrics, self._kinds
         )
         self.scheduler = Scheduler(self.store, self.settings, self.metrics, self.dispatcher.notify)
+        self.deliverer = Deliverer(
+            self.store, self.settings, self.metrics, self.dispatcher.id, self.sender
+        )
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self.workers.watch_memory)
                 group.start_soon(self._warm_up)
                 group.start_soon(self.dispatcher.run)
+                group.start_soon(self.deliverer.run)
                 group.start_soon(self.scheduler.run, lambda: self.stopping)
                 yield
                 self.begin_stop()
+                await self.deliverer.drain()
                 await self.dispatcher.drain()
+                await self._leave()
                 group.cancel_scope.cancel()
         finally:
             self.workers.close()
             self.store.close()
+
+    async def _leave(self) -> None:
+        """Be no server any more; the dispatcher may have left before the last message was sent."""
+        with contextlib.suppress(StoreError):  # others will take it for dead, then
+            await to_thread.run_sync(self.store.queue(self.dispatcher.id).leave)
 
     def prepare_store(self) -> None:
         """Take the store, bring its schema up to date, and put back what a dead server ran.

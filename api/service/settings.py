@@ -174,6 +174,46 @@ class Settings(BaseSettings):
             "PostgreSQL store take a server for dead, and its jobs over.",
         ),
     ] = 15.0
+    public_url: Annotated[
+        str,
+        Field(
+            description="Where people reach this server, such as `https://minfleet.example.com`; "
+            "notices then have links."
+        ),
+    ] = ""
+    notify_private_hosts: Annotated[
+        list[str],
+        Field(
+            description="Host names, addresses and networks (`10.0.0.0/8`) that notices may go to "
+            'although they are not public, as a JSON list; `["*"]` for all.'
+        ),
+    ] = []
+    notify_http: Annotated[
+        bool,
+        Field(description="Let webhooks go over http, which others on the way can read."),
+    ] = False
+    notify_timeout_s: Annotated[
+        float, Field(gt=0, le=60, description="Seconds that the receiver of a notice gets.")
+    ] = 10.0
+    notify_attempts: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100,
+            description="How often a notice is tried to be sent; as set here, for about two days.",
+        ),
+    ] = 20
+    notify_pause_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Seconds until a notice that did not get through is sent again; they "
+            "double each time.",
+        ),
+    ] = 5.0
+    notify_max_pause_s: Annotated[
+        float, Field(gt=0, description="Most seconds between two attempts at a notice.")
+    ] = 21_600.0
     log_format: Annotated[
         Literal["json", "text"], Field(description="Logs as JSON, one object a line, or as text.")
     ] = "json"

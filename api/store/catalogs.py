@@ -16,7 +16,7 @@ from api.store.records import insert_new, now
 from api.store.tables import catalog_history, catalogs, models
 from data.catalog import Catalog
 
-Kind = Literal["shipped", "imported"]
+Kind = Literal["shipped", "imported", "refreshed"]
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ class Catalogs:
         )
 
         def work(connection: Connection) -> InForce:
-            _take_turns(connection)
-            last = _last(connection)
+            take_turns(connection)
+            last = last_in_force(connection)
             own = last is not None and last.kind != "shipped"
             if last is not None and (own or connection.execute(was_shipped).first() is not None):
                 return last
-            return _bring_in_force(connection, shipped, "shipped", "ships with minfleet", None)
+            return bring_in_force(connection, shipped, "shipped", "ships with minfleet", None)
 
         return self._database.write(work)
 
@@ -94,7 +94,7 @@ class Catalogs:
         known, changes = self._known, self._changes
         if known is not None:
             return known
-        last = self._database.read(_last)
+        last = self._database.read(last_in_force)
         if last is None:
             raise LookupError("no catalogue is in force")
         if self._database.held_alone and changes == self._changes:
@@ -120,12 +120,16 @@ class Catalogs:
             If something else is in force by now.
         """
         found = self._database.write(
-            lambda connection: _bring_in_force(
+            lambda connection: bring_in_force(
                 connection, catalog, "imported", note, key_id, after=after
             )
         )
-        self._changes, self._known = self._changes + 1, None
+        self.forget()
         return found
+
+    def forget(self) -> None:
+        """Look up again what is in force: a transaction of this process changed it."""
+        self._changes, self._known = self._changes + 1, None
 
     def keep(self, catalog: Catalog) -> Catalog:
         """Store a snapshot without bringing it in force, so that plans can name it; return it.
@@ -148,6 +152,17 @@ class Catalogs:
             If there is none of that id.
         """
         return self._read(catalog_id)
+
+    def all_offer_cells(self, catalog_id: str) -> list[dict[str, str]]:
+        """Return the rows of the offers in a snapshot as they are stored.
+
+        Raises
+        ------
+        LookupError
+            If there is none of that id.
+        """
+        found: list[dict[str, str]] = self._document(catalog_id)["offers"]
+        return found
 
     def offer_cells(self, catalog_id: str, offer_id: str) -> dict[str, str] | None:
         """Return the row of an offer in a snapshot, without reading the other rows."""
@@ -245,19 +260,20 @@ def keep(connection: Connection, catalog: Catalog) -> None:
         insert_new(connection, catalogs, id=catalog.id, document=packed, created_at=now())
 
 
-def _last(connection: Connection) -> InForce | None:
+def last_in_force(connection: Connection) -> InForce | None:
+    """Return what is in force, within a transaction; None on an empty store."""
     query = select(catalog_history).order_by(catalog_history.c.number.desc()).limit(1)
     row = connection.execute(query).first()
     return None if row is None else InForce(**row._mapping)
 
 
-def _take_turns(connection: Connection) -> None:
+def take_turns(connection: Connection) -> None:
     """Let no other server bring anything in force until this transaction ends."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer in any case
         connection.execute(text("LOCK TABLE catalog_history IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def _bring_in_force(
+def bring_in_force(
     connection: Connection,
     catalog: Catalog,
     kind: Kind,
@@ -266,8 +282,15 @@ def _bring_in_force(
     *,
     after: int | None = None,
 ) -> InForce:
-    _take_turns(connection)
-    last = _last(connection)
+    """Store a catalogue and bring it in force, within a transaction; see `Catalogs`.
+
+    Raises
+    ------
+    MovedOnError
+        If something else than number `after` is in force by now.
+    """
+    take_turns(connection)
+    last = last_in_force(connection)
     if last is not None and (last.catalog_id, last.kind, last.note) == (catalog.id, kind, note):
         return last
     if after is not None and (last is None or last.number != after):
@@ -278,7 +301,7 @@ def _bring_in_force(
             catalog_id=catalog.id, kind=kind, note=note, key_id=key_id, created_at=now()
         )
     )
-    found = _last(connection)
+    found = last_in_force(connection)
     assert found is not None
     return found
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from api.store.database import Database
 from api.store.records import new_id, now
 from api.store.tables import deliveries, events, subscriptions
 
@@ -21,6 +24,70 @@ KINDS = {
     "decision.failed": "A registered workload could not be planned again.",
 }
 """Kinds of events and what they tell."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened.
+
+    Attributes
+    ----------
+    number
+        Counts up in the order of the transactions that wrote them.
+    subject
+        What it is about, such as the name of a workload or of a feed.
+    document
+        What happened.
+    """
+
+    number: int
+    id: str
+    kind: str
+    subject: str
+    created_at: dt.datetime
+    document: dict[str, Any]
+
+
+class Events:
+    """The events of a store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def list(
+        self,
+        limit: int,
+        *,
+        before: int | None = None,
+        kind: str | None = None,
+        subject: str | None = None,
+    ) -> list[Event]:
+        """Return events, the latest first.
+
+        Parameters
+        ----------
+        before
+            Only those of a lower number.
+        """
+        query = select(events).order_by(events.c.number.desc()).limit(limit)
+        if before is not None:
+            query = query.where(events.c.number < before)
+        if kind is not None:
+            query = query.where(events.c.kind == kind)
+        if subject is not None:
+            query = query.where(events.c.subject == subject)
+        return [read_event(row) for row in self._database.read(lambda c: c.execute(query).all())]
+
+    def get(self, event_id: str) -> Event | None:
+        """Return an event."""
+        query = select(events).where(events.c.id == event_id)
+        row = self._database.read(lambda c: c.execute(query).first())
+        return None if row is None else read_event(row)
+
+
+def read_event(row: Any) -> Event:
+    """Return an event from its row."""
+    return Event(**{**row._mapping, "document": json.loads(row.document)})
 
 
 def record_event(

@@ -12,7 +12,7 @@ from api.store.database import Database
 from api.store.decisions import REPLANNING, store_failure
 from api.store.jobs import Job, find_job, read_job, waiting
 from api.store.records import insert_new, now
-from api.store.tables import instances, jobs
+from api.store.tables import deliveries, instances, jobs
 
 MAX_ATTEMPTS = 2
 """A job whose worker or server died is tried once more; what kills twice would kill again."""
@@ -146,9 +146,13 @@ class Queue:
         return self._database.write(work)
 
     def leave(self) -> None:
-        """Be no server any more, unless a job still stands as run by this one."""
+        """Be no server any more, unless a job or a delivery still stands as at work here."""
         runs = select(jobs.c.number).where(jobs.c.owner == self.owner, jobs.c.state == "running")
-        gone = delete(instances).where(instances.c.id == self.owner, ~runs.exists())
+        sends = select(deliveries.c.number).where(
+            deliveries.c.owner == self.owner, deliveries.c.state == "sending"
+        )
+        idle = ~runs.exists(), ~sends.exists()
+        gone = delete(instances).where(instances.c.id == self.owner, *idle)
         self._database.write(lambda connection: connection.execute(gone))
 
     def take_over(self, dead: Iterable[str] | None, *, why: str) -> list[str]:

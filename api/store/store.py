@@ -10,12 +10,16 @@ from sqlalchemy import text
 from api.store.catalogs import Catalogs
 from api.store.database import RETRY_S, Database
 from api.store.decisions import Decisions
+from api.store.deliveries import Deliveries, Outbox
 from api.store.due import DueWorkloads
+from api.store.events import Events
 from api.store.jobs import Jobs
 from api.store.keys import Keys
 from api.store.plans import Plans
 from api.store.queue import Queue
+from api.store.refreshes import Refreshes
 from api.store.registered import Registrations
+from api.store.subscriptions import Subscriptions
 from data.errors import StoreError
 
 
@@ -36,9 +40,13 @@ class Store:
     def __init__(self, url: str, *, retry_s: float = RETRY_S) -> None:
         self.database = Database(url, retry_s=retry_s)
         self.catalogs = Catalogs(self.database)
+        self.refreshes = Refreshes(self.database, self.catalogs)
         self.plans = Plans(self.database)
         self.jobs = Jobs(self.database)
         self.keys = Keys(self.database)
+        self.events = Events(self.database)
+        self.subscriptions = Subscriptions(self.database)
+        self.deliveries = Deliveries(self.database)
         self.registered = Registrations(self.database)
         self.decisions = Decisions(self.database)
         self.due = DueWorkloads(self.database)
@@ -46,6 +54,10 @@ class Store:
     def queue(self, owner: str, kinds: Collection[str] | None = None) -> Queue:
         """Return the queue from the side of one server, which takes only jobs of some kinds."""
         return Queue(self.database, owner, kinds)
+
+    def outbox(self, owner: str, longest_pause_s: float) -> Outbox:
+        """Return the deliveries from the side of one server."""
+        return Outbox(self.database, owner, longest_pause_s)
 
     def migrate(self) -> None:
         """Bring the schema up to date; several servers may do so at once.

@@ -221,6 +221,7 @@ refreshes = Table(
     _numbered(),
     Column("id", String(40), nullable=False, unique=True),
     Column("feed", String(40), nullable=False),
+    Column("name", String(100), nullable=False, index=True),
     Column("place", Text, nullable=False),
     Column("state", String(20), nullable=False, index=True),
     Column("base_id", String(32), ForeignKey("catalogs.id")),
@@ -229,9 +230,10 @@ refreshes = Table(
     Column("key_id", String(32)),
     _created(),
     Column("decided_at", UtcTime),
-    Column("decided_by", String(32)),
+    Column("decided_by", String(200)),
 )
-"""Every attempt to refresh prices: what became of it, and the snapshot it was compared with."""
+"""Every attempt to refresh prices: what became of it, and the snapshot it was compared with.
+`name` tells feeds of one kind apart; `decided_at` is set where a person was waited for."""
 
 registered = Table(
     "registered",
@@ -293,6 +295,7 @@ subscriptions = Table(
     "subscriptions",
     metadata,
     Column("id", String(40), primary_key=True),
+    Column("name", String(200), nullable=False),
     Column("kind", String(20), nullable=False),
     Column("target", Text, nullable=False),
     Column("secret", Text),
@@ -301,7 +304,8 @@ subscriptions = Table(
     _created(),
     Column("removed_at", UtcTime),
 )
-"""Who is told of which kinds of events; `events` is a JSON list, empty for all."""
+"""Who is told of which kinds of events; `events` is a JSON list, empty for all. `target` and
+`secret` are emptied when it is removed."""
 
 deliveries = Table(
     "deliveries",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from solver.comparison.bench import Answer, Bench, Bought
+from solver.comparison.bench import Answer, Bench, Bought, Found
 from solver.comparison.lever import Lever
 from solver.explain.restrict import restrict
 from solver.explain.why_not import cannot_serve
@@ -28,18 +28,18 @@ class Alone:
         Why it cannot serve alone, as half a sentence; "" if it can.
     """
 
-    answer: Answer
+    answer: Found
     within_budget: bool
     why_not: str
 
 
-def cheapest_alone(bench: Bench, lever: Lever) -> Alone:
+def cheapest_alone(bench: Bench, lever: Lever) -> tuple[Alone, Answer]:
     """Return the cheapest fleet of a lever alone, or why there is none."""
-    answer = bench.keep(bench.solve(lever.inside(bench)))
+    answer = bench.solve(lever.inside(bench))
     if answer.cost_usd is not None:
         within = bench.affordable(answer.cost_usd)
-        return Alone(answer, within, "" if within else _over_budget(bench, answer))
-    return Alone(answer, True, _unable(bench, lever) if answer.proven else "")
+        return Alone(answer.found, within, "" if within else _over_budget(bench, answer)), answer
+    return Alone(answer.found, True, _unable(bench, lever) if answer.proven else ""), answer
 
 
 def _over_budget(bench: Bench, answer: Answer) -> str:

@@ -28,8 +28,8 @@ Bought = Mapping[str, int]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a program gave.
+class Found:
+    """What a program came to.
 
     Attributes
     ----------
@@ -45,9 +45,20 @@ class Answer:
     bought: Bought | None
     cost_usd: Fraction | None
     proven: bool
+
+
+@dataclass(frozen=True)
+class Answer(Found):
+    """What a program gave, with the fleet itself."""
+
     problem: Problem
     solved: Solved
     predicted: dict[int, Prediction]
+
+    @property
+    def found(self) -> Found:
+        """What it came to, alone: small enough to be sent."""
+        return Found(self.bought, self.cost_usd, self.proven)
 
 
 class Bench:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from solver.comparison.bench import Answer, Bench
+from solver.comparison.bench import Bench, Found
 from solver.comparison.lever import Lever
 
 STEPS = 50
@@ -59,7 +59,7 @@ class BreakEven:
     reason: Reason
 
 
-def enters_at(bench: Bench, lever: Lever, joint: Answer, without: Answer) -> BreakEven:
+def enters_at(bench: Bench, lever: Lever, joint: Found, without: Found) -> BreakEven:
     """Return the highest level at which some optimal fleet buys of a lever.
 
     Parameters
@@ -94,7 +94,7 @@ def enters_at(bench: Bench, lever: Lever, joint: Answer, without: Answer) -> Bre
     return BreakEven(None, "not_proven")
 
 
-def takes_over_at(bench: Bench, lever: Lever, alone: Answer) -> BreakEven:
+def takes_over_at(bench: Bench, lever: Lever, alone: Found) -> BreakEven:
     """Return the highest level at which a fleet of a lever alone is optimal.
 
     Parameters

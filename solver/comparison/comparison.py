@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,7 @@ from data.coefficients import CoefficientTable, load_coefficients, shipped_coeff
 from data.errors import UnknownNameError
 from data.offers import PRICING, Offer
 from solver.assumptions import stale_prices
-from solver.comparison.alone import Alone, cheapest_alone
-from solver.comparison.bench import Answer, Bench
-from solver.comparison.break_even import enters_at, takes_over_at
+from solver.comparison.bench import Answer
 from solver.comparison.document import (
     OFFER_FINDINGS,
     SUBSET_FINDINGS,
@@ -27,13 +24,20 @@ from solver.comparison.document import (
     subset_findings,
 )
 from solver.comparison.lever import Lever
+from solver.comparison.levers import (
+    AT_LEVERS,
+    AloneFound,
+    AloneTask,
+    CompareGround,
+    LeverTask,
+    RestFound,
+    RestTask,
+)
 from solver.comparison.sentences import Findings
-from solver.comparison.stock import next_node_worth
+from solver.crew.crew import Crew
 from solver.market import offer_filters
 from solver.measured import MeasuredCapacity, load_measured
-from solver.plan import Plan
-from solver.planner import Progress, catalog_used, plan_with_fleet
-from solver.problem import Problem, build_problem
+from solver.planner import Progress, catalog_used
 from solver.steady import check_steady
 from solver.workload import Workload
 
@@ -51,6 +55,8 @@ def compare(
     coefficients: CoefficientTable | str | Path | None = None,
     measured: tuple[MeasuredCapacity, ...] | str | Path | None = None,
     as_of: dt.date | None = None,
+    jobs: int | None = 1,
+    dask: str | None = None,
     progress: Progress = lambda stage: None,
 ) -> Comparison:
     """Compare offers by the cheapest fleets with them, without them, and of them alone.
@@ -73,6 +79,8 @@ def compare(
         Wall seconds for each program.
     coefficients, measured, as_of, progress
         As in `solver.planner.plan`.
+    jobs, dask
+        As in `solver.frontier.frontier.frontier`: what is solved of each offer waits for no other.
 
     Raises
     ------
@@ -87,16 +95,19 @@ def compare(
     check_steady(workload, "offers are compared")
     wanted = _named(catalog, offers)
     groups = {name: _members(name, ids, wanted) for name, ids in (subsets or {}).items()}
-    progress("evaluating candidates")
-    problem = build_problem(
+    ground = CompareGround(
         _allowing(workload, wanted.values()),
         catalog,
         coefficients or shipped_coefficients(),
-        measured=measured,
-        as_of=as_of,
-        movable=tuple(wanted),
+        measured,
+        as_of or dt.date.today(),
+        tuple(wanted),
+        gap,
+        time_limit_s,
     )
-    return _Comparing(problem, gap, time_limit_s, progress).compare(wanted, groups)
+    progress("evaluating candidates")
+    with Crew(AT_LEVERS, ground, jobs, dask) as crew:
+        return _Comparing(crew, progress).compare(wanted, groups)
 
 
 def _allowing(workload: Workload, wanted: Iterable[Offer]) -> Workload:
@@ -148,130 +159,134 @@ def _members(name: str, ids: Sequence[str], wanted: Mapping[str, Offer]) -> dict
 class _Comparing:
     """One comparison on its way."""
 
-    def __init__(
-        self, problem: Problem, gap: float, time_limit_s: float, progress: Progress
-    ) -> None:
-        self.bench, self.progress = Bench(problem, time_limit_s), progress
-        self.options = replace(self.bench.options, gap=gap)
+    def __init__(self, crew: Crew[CompareGround, LeverTask, Any], progress: Progress) -> None:
+        self.crew, self.ground, self.progress = crew, crew.ground, progress
+        self.bench = crew.ground.desk.bench
 
     def compare(
         self, wanted: Mapping[str, Offer], groups: Mapping[str, Mapping[str, Offer]]
     ) -> Comparison:
         """Solve everything and write it down."""
-        bench = self.bench
+        bench, desk = self.bench, self.ground.desk
         passing = {k: o for k, o in wanted.items() if k in bench.offers}
         self.progress("solving the joint optimum")
-        joint = bench.keep(bench.solve(bench.offers.values()))
-        status, warnings = self._judged(joint, within=self._within(joint))
+        joint = bench.solve(bench.offers.values())
+        status, warnings = desk.judged(joint, within=self._within(joint))
         levers = {k: Lever.of_offer(o) for k, o in passing.items()}
         parts = {
             name: {k: o for k, o in members.items() if k in passing}
             for name, members in groups.items()
         }
         subsets = {name: Lever.of_subset(name, part) for name, part in parts.items() if part}
-        alone: dict[int, Alone] = {}
-        for lever in (*levers.values(), *subsets.values()):
-            self.progress(f"{lever.name} alone")
-            alone[id(lever)] = cheapest_alone(bench, lever)
-        entries, found = [], []
-        left_out = self._reasons(wanted)
-        for name, offer in wanted.items():
-            if name in levers:
-                one = self._findings(levers[name], joint, alone[id(levers[name])], offer)
-                found.append(one)
-                nodes = None if joint.bought is None else joint.bought.get(name, 0)
-                entry = offer_findings(one, None if one.share is None else nodes)
-            else:
-                one = None
-                entry = _left_out(OFFER_FINDINGS, left_out[name])
-            entries.append({**offer_facts(offer), "alone": self._alone(one), **entry})
-        grouped = []
-        for name, members in groups.items():
-            if name in subsets:
-                one = self._findings(subsets[name], joint, alone[id(subsets[name])], None)
-                found.append(one)
-                entry = subset_findings(one)
-            else:
-                one = None
-                entry = _left_out(SUBSET_FINDINGS, "none of its offers passes")
-            facts = {
-                "name": name,
-                "offer_ids": list(members),
-                "compared_offer_ids": list(parts[name]),
-            }
-            grouped.append({**facts, "alone": self._alone(one), **entry})
+        each = [*levers.values(), *subsets.values()]
+        alone = self._all("alone", [AloneTask(lever) for lever in each])
+        known = [f.bought for f in (joint, *(a.alone.answer for a in alone)) if f.bought]
+        rest = self._all(
+            "break-even prices",
+            [
+                RestTask(lever, joint.found, a.alone.answer, tuple(known), _offer_of(lever))
+                for lever, a in zip(each, alone, strict=True)
+            ],
+        )
+        found = [
+            self._findings(lever, joint, a, r)
+            for lever, a, r in zip(each, alone, rest, strict=True)
+        ]
+        entries = self._offer_entries(wanted, joint, dict(zip(levers, found, strict=False)), alone)
+        mine = slice(len(levers), None)
+        ours = dict(zip(subsets, zip(found[mine], alone[mine], strict=True), strict=True))
         stale = stale_prices(passing.values(), bench.problem.as_of)
+        programs = 1 + sum(solved.programs for solved in (*alone, *rest))
         return Comparison(
             status=status,
             complete=status in ("optimal", "infeasible") and all(map(proven, found)),
             joint=fleet_entry(bench, joint, status, warnings),
             offers=tuple(_ranked(entries, "offer_id")),
-            subsets=tuple(_ranked(grouped, "name")),
-            search={"programs": bench.programs, "gap_asked": self.options.gap},
+            subsets=tuple(_ranked(self._subset_entries(groups, parts, ours), "name")),
+            search={"programs": programs, "gap_asked": self.ground.gap},
             catalog=catalog_used(bench.problem),
             warnings=(*warnings, *stale),
             workload=bench.problem.workload.to_dict(),
         )
 
+    def _all(self, what: str, tasks: Sequence[LeverTask]) -> list[Any]:
+        """Solve tasks that do not wait for each other."""
+        solved = 0
+
+        def done(count: int) -> None:
+            nonlocal solved
+            solved += count
+            self.progress(f"{what}: {solved} of {len(tasks)}")
+
+        self.progress(f"{what}: 0 of {len(tasks)}")
+        return list(self.crew.solve(tasks, done))
+
+    def _offer_entries(
+        self,
+        wanted: Mapping[str, Offer],
+        joint: Answer,
+        found: Mapping[str, Findings],
+        alone: Sequence[AloneFound],
+    ) -> list[Entry]:
+        entries, left_out = [], self._reasons(wanted)
+        by_name = dict(zip(found, alone, strict=False))
+        for name, offer in wanted.items():
+            one = found.get(name)
+            if one is None:
+                entry = _left_out(OFFER_FINDINGS, left_out[name])
+            else:
+                nodes = None if joint.bought is None else joint.bought.get(name, 0)
+                entry = offer_findings(one, None if one.share is None else nodes)
+            entries.append({**offer_facts(offer), "alone": self._alone(by_name.get(name)), **entry})
+        return entries
+
+    def _subset_entries(
+        self,
+        groups: Mapping[str, Mapping[str, Offer]],
+        parts: Mapping[str, Mapping[str, Offer]],
+        found: Mapping[str, tuple[Findings, AloneFound]],
+    ) -> list[Entry]:
+        entries = []
+        for name, members in groups.items():
+            one, alone = found.get(name, (None, None))
+            if one is None:
+                entry = _left_out(SUBSET_FINDINGS, "none of its offers passes")
+            else:
+                entry = subset_findings(one)
+            facts = {
+                "name": name,
+                "offer_ids": list(members),
+                "compared_offer_ids": list(parts[name]),
+            }
+            entries.append({**facts, "alone": self._alone(alone), **entry})
+        return entries
+
     def _within(self, answer: Answer) -> bool:
         return answer.cost_usd is None or self.bench.affordable(answer.cost_usd)
 
-    def _findings(self, lever: Lever, joint: Answer, alone: Alone, offer: Offer | None) -> Findings:
-        """Solve what remains to be known of a lever."""
-        bench = self.bench
-        self.progress(f"break-even of {lever.name}")
-        if joint.bought is None or lever.amount(joint.bought) > 0:
-            without = bench.keep(bench.solve(lever.outside(bench)))
-        else:
-            without = joint
+    def _findings(
+        self, lever: Lever, joint: Answer, alone: AloneFound, rest: RestFound
+    ) -> Findings:
+        """Return all that was found of a lever."""
         share = None
         if joint.bought is not None and joint.cost_usd is not None and self._within(joint):
-            share = 1 - lever.rest_usd(joint.bought, bench) / joint.cost_usd
-        fleet = alone.answer.solved.fleet if alone.within_budget else None
-        status, warnings = self._judged(alone.answer, within=alone.within_budget)
+            share = 1 - lever.rest_usd(joint.bought, self.bench) / joint.cost_usd
         return Findings(
             lever=lever,
-            alone=alone,
-            status=status,
-            warnings=warnings,
-            gpus=None if fleet is None else fleet.gpus,
-            nodes=None if fleet is None else sum(fleet.nodes.values()),
+            alone=alone.alone,
+            status=alone.status,
+            warnings=alone.warnings,
+            gpus=alone.gpus,
+            nodes=alone.nodes,
             share=share,
-            enters=enters_at(bench, lever, joint, without),
-            takes_over=takes_over_at(bench, lever, alone.answer),
-            worth=None if offer is None else next_node_worth(bench, offer, joint),
-            offer=offer,
+            enters=rest.enters,
+            takes_over=rest.takes_over,
+            worth=rest.worth,
+            offer=_offer_of(lever),
         )
 
-    def _judged(self, answer: Answer, *, within: bool) -> tuple[str, tuple[str, ...]]:
-        """Return what is proven of a fleet once it is checked, and what to know of it.
-
-        That prices are old is said once for all offers.
-        """
-        fleet = answer.solved.fleet
-        if fleet is None or not within:
-            return "infeasible" if answer.proven else "unknown", ()
-        plan = self._plan(answer)
-        bought = (fleet.instance.offers[o] for o in fleet.nodes)
-        stale = set(stale_prices(bought, self.bench.problem.as_of))
-        return plan.status, tuple(w for w in plan.warnings if w not in stale)
-
-    def _plan(self, answer: Answer) -> Plan:
-        """Return the plan of a fleet, checked apart from the solver."""
-        assert answer.solved.fleet is not None
-        return plan_with_fleet(
-            answer.problem,
-            answer.solved,
-            answer.solved.fleet,
-            answer.predicted,
-            self.options,
-            lambda stage: None,
-        )
-
-    def _alone(self, found: Findings | None) -> Entry:
-        if found is None:
-            return fleet_entry(self.bench, None, "filtered")
-        return fleet_entry(self.bench, found.alone.answer, found.status, found.warnings)
+    def _alone(self, alone: AloneFound | None) -> Entry:
+        return fleet_entry(self.bench, None, "filtered") if alone is None else dict(alone.entry)
 
     def _reasons(self, wanted: Mapping[str, Offer]) -> dict[str, str]:
         """Return why each offer that is not compared was left out."""
@@ -285,6 +300,11 @@ class _Comparing:
             failed = [field for field, passes in filters.items() if not passes(offer)]
             found[name] = _why_filtered(offer, failed, problem.as_of)
         return found
+
+
+def _offer_of(lever: Lever) -> Offer | None:
+    """Return the offer that a lever is; None for a subset."""
+    return None if lever.is_subset else next(iter(lever.offers.values()))
 
 
 def _why_filtered(offer: Offer, failed: Sequence[str], day: dt.date) -> str:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from data.offers import Offer
-from solver.comparison.bench import Answer, Bench
+from solver.comparison.bench import Bench, Found
 
 WorthReason = Literal["exact", "unlimited", "makes_possible", "no_fleet", "not_proven"]
 
@@ -31,7 +31,7 @@ class Worth:
     reason: WorthReason
 
 
-def next_node_worth(bench: Bench, offer: Offer, joint: Answer) -> Worth:
+def next_node_worth(bench: Bench, offer: Offer, joint: Found) -> Worth:
     """Return what one more node of stock saves an hour.
 
     Parameters

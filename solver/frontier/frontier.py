@@ -11,14 +11,14 @@ from pathlib import Path
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
 from data.errors import InputError, UnknownNameError
+from solver.crew.crew import Crew
 from solver.frontier.axes import AXES, Axis
 from solver.frontier.document import Frontier, written
 from solver.frontier.ranges import Range, between
 from solver.frontier.staircase import Level, Staircase
 from solver.measured import MeasuredCapacity, load_measured
 from solver.steady import check_steady
-from solver.sweep.point import Ground, Point, Task, known_at
-from solver.sweep.workers import Crew
+from solver.sweep.point import AT_POINTS, Ground, Point, Task, known_at
 from solver.workload import Workload
 
 POINTS = 9
@@ -47,6 +47,7 @@ def frontier(
     measured: tuple[MeasuredCapacity, ...] | str | Path | None = None,
     as_of: dt.date | None = None,
     jobs: int | None = 1,
+    dask: str | None = None,
     progress: Progress = lambda solved, total: None,
 ) -> Frontier:
     """Return the least cost of a workload for each level of one target or limit.
@@ -78,6 +79,9 @@ def frontier(
     jobs
         Most processes at work, 1 for none besides this one, None for one a core; the result is the
         same. A script that asks for more needs an ``if __name__ == "__main__"``.
+    dask
+        Address of the scheduler of a Dask cluster that solves the points instead, with the same
+        result; see `solver.crew.crew.Crew`.
     progress
         See `Progress`.
 
@@ -107,7 +111,7 @@ def frontier(
     if not 1e-4 <= resolution <= 1:
         raise InputError(f"resolution: is {resolution:g}; give a share between 0.0001 and 1.")
     wanted = Range(points, low, high)
-    with Crew(ground, jobs) as crew:
+    with Crew(AT_POINTS, ground, jobs, dask) as crew:
         climb = Climb(axis, crew, Staircase(between(axis, ground, resolution), gap), progress)
         ends = wanted.ends(axis, ground)
         climb.without(wanted.out_of_reach(axis, ends))
@@ -143,7 +147,7 @@ class Climb:
     """
 
     axis: Axis
-    crew: Crew
+    crew: Crew[Ground, Task, Point]
     stairs: Staircase
     progress: Progress
     points: dict[float, Point] = field(default_factory=dict)

@@ -85,16 +85,18 @@ def written(
             {"name": f.name, "unit": f.unit, "base": f.base, "values": list(f.values)} for f in vary
         ),
         base=fleet_entry(base),
-        rows=tuple(
-            {"values": dict(c), **_beside(base, p), **fleet_entry(p)}
-            for c, p in zip(changes, points, strict=True)
-        ),
+        rows=tuple(row_of(base, c, p) for c, p in zip(changes, points, strict=True)),
         ranking=tuple(ranking),
         search={"points": len(points) + 1, "gap_asked": ground.gap},
         catalog=catalog_entry(ground),
         warnings=stale_warnings(ground, (base, *points)),
         workload=ground.workload.to_dict(),
     )
+
+
+def row_of(base: Point, changes: Changes, point: Point) -> dict[str, Any]:
+    """Return the row of a point, beside the workload as it is."""
+    return {"values": dict(changes), **_beside(base, point), **fleet_entry(point)}
 
 
 def _beside(base: Point, point: Point) -> dict[str, Any]:
@@ -123,9 +125,41 @@ def _identity(point: Point) -> list[list[tuple[str, str]]]:
 def table_rows(found: Sweep) -> list[dict[str, Any]]:
     """Return the rows as those of a flat table: the varied values, figures and words."""
     names = [f["name"] for f in found.factors]
-    return [
+    return [table_row(names, row) for row in found.rows]
+
+
+def table_row(names: Sequence[str], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as one of a flat table.
+
+    Parameters
+    ----------
+    names
+        What is varied, in the order of the columns.
+    """
+    return (
         {name: row["values"].get(name) for name in names}
         | {k: v for k, v in row.items() if not isinstance(v, (list, dict))}
         | {"offers": in_one_cell(row["purchases"]), "providers": ";".join(row["providers"])}
-        for row in found.rows
-    ]
+    )
+
+
+COLUMNS: Mapping[str, str] = {
+    "change_pct": "number",
+    "fleet_changes": "truth",
+    "status": "text",
+    "cost_per_hour_usd": "number",
+    "cost_per_month_usd": "number",
+    "cost_per_million_output_tokens_usd": "number",
+    "bound_per_hour_usd": "number",
+    "gap": "number",
+    "gpus": "integer",
+    "nodes": "integer",
+    "gpu_power_kw": "number",
+    "ttft_ms": "number",
+    "tpot_ms": "number",
+    "quality_loss_pct": "number",
+    "fleet": "text",
+    "offers": "text",
+    "providers": "text",
+}
+"""Column of the flat table, after the varied values → what it holds."""

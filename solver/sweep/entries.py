@@ -35,14 +35,19 @@ def fleet_entry(point: Point) -> dict[str, Any]:
 
 
 def fleet_in_words(point: Point) -> str:
+    """Return the fleet of a point in a few words; see `pools_in_words`."""
+    return pools_in_words(point.pools)
+
+
+def pools_in_words(pools: Sequence[Mapping[str, Any]]) -> str:
     """Return the pools of a fleet in a few words, the largest first; "" without a fleet.
 
     ``4 × h200_sxm TP2 fp8 + 1 × l40s``: replicas, accelerator, its parallelism and formats where
     they are not those of one BF16 accelerator; the role where prefill and decode are split.
     """
-    several = len({pool["model"] for pool in point.pools}) > 1
+    several = len({pool["model"] for pool in pools}) > 1
     counts: dict[str, tuple[int, int]] = {}
-    for pool in point.pools:
+    for pool in pools:
         name = _kind(pool) + (f" for {pool['model']}" if several else "")
         replicas, gpus = counts.get(name, (0, 0))
         mine = pool["replicas"]

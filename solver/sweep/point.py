@@ -17,6 +17,7 @@ from data.coefficients import CoefficientTable
 from model.predict import Prediction
 from solver.assemble import cost_per_million_output_tokens
 from solver.assumptions import stale_prices
+from solver.crew.work import Work
 from solver.engines.result import Termination
 from solver.explain.alternatives import pools_in_short
 from solver.fleet import Fleet, Solved
@@ -146,6 +147,15 @@ def solve_task(ground: Ground, task: Task) -> Point:
         return _nothing_cheaper(solved, known, ground.gap)
     none = solved.result.termination is Termination.INFEASIBLE
     return Point("infeasible" if none else "unknown", bound_usd=_finite(solved.result.bound))
+
+
+def _name(task: Task) -> str:
+    changed = ", ".join(f"{name}={value}" for name, value in task.changes)
+    return f"the point {changed}" if changed else "the workload as it is"
+
+
+AT_POINTS = Work(solve_task, _name)
+"""What a crew does with tasks of a frontier or a sweep."""
 
 
 def _nothing_cheaper(solved: Solved, known_usd: float, gap: float) -> Point:

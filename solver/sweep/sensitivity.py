@@ -10,15 +10,15 @@ from typing import Any
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable
 from data.errors import InputError
+from solver.crew.crew import Crew
 from solver.demand import merged_sla
 from solver.market import allowed_offers
 from solver.measured import MeasuredCapacity
 from solver.sweep.changes import PRICE, TARGETS, Changes
 from solver.sweep.document import Sweep, change_pct, fleet_changes, written
 from solver.sweep.factors import Factor
-from solver.sweep.point import Ground, Point
+from solver.sweep.point import AT_POINTS, Ground, Point
 from solver.sweep.sweep import Progress, grounded, solve_around
-from solver.sweep.workers import Crew
 from solver.workload import Workload
 
 BY = 0.2
@@ -36,6 +36,7 @@ def sensitivity(
     measured: tuple[MeasuredCapacity, ...] | str | Path | None = None,
     as_of: dt.date | None = None,
     jobs: int | None = 1,
+    dask: str | None = None,
     progress: Progress = lambda solved, total: None,
 ) -> Sweep:
     """Move each thing that the cost hangs on up and down alone, and rank them by what it does.
@@ -47,7 +48,7 @@ def sensitivity(
     ----------
     by
         How far each is moved, relatively: 0.2 is times 0.8 and times 1.2.
-    workload, catalog, gap, time_limit_s, coefficients, measured, as_of, jobs, progress
+    workload, catalog, gap, time_limit_s, coefficients, measured, as_of, jobs, dask, progress
         As in `solver.sweep.sweep.sweep`.
 
     Raises
@@ -61,7 +62,7 @@ def sensitivity(
     ends = (round(1 - by, 10), round(1 + by, 10))
     vary = [Factor(name, ends) for name in moved(ground)]
     points: list[Changes] = [((f.name, value),) for f in vary for value in f.values]
-    with Crew(ground, jobs) as crew:
+    with Crew(AT_POINTS, ground, jobs, dask) as crew:
         base, found = solve_around(crew, points, progress)
     ranking = ranked(base, vary, found)
     return written(ground, "sensitivity", vary, base, points, found, ranking)

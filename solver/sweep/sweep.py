@@ -12,14 +12,14 @@ from typing import Literal
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
 from data.errors import InputError
+from solver.crew.crew import Crew
 from solver.measured import MeasuredCapacity, load_measured
 from solver.steady import check_steady
 from solver.sweep.changes import PRICE, TARGETS, Changes, changed_catalog, changed_workload
 from solver.sweep.document import Sweep, written
 from solver.sweep.easier import still_serves
 from solver.sweep.factors import Factor
-from solver.sweep.point import Ground, Point, Task, known_at
-from solver.sweep.workers import Crew
+from solver.sweep.point import AT_POINTS, Ground, Point, Task, known_at
 from solver.workload import Workload
 
 MOST_POINTS = 1_000_000
@@ -43,6 +43,7 @@ def sweep(
     measured: tuple[MeasuredCapacity, ...] | str | Path | None = None,
     as_of: dt.date | None = None,
     jobs: int | None = 1,
+    dask: str | None = None,
     progress: Progress = lambda solved, total: None,
 ) -> Sweep:
     """Plan a workload with some of its values changed, at many points.
@@ -57,7 +58,7 @@ def sweep(
         What is varied, e.g. ``Factor("rate", (0.5, 1.0, 2.0))``; see `solver.sweep.changes`.
     mode
         ``grid``: every combination, the last factor fastest. ``one_at_a_time``: each alone.
-    gap, time_limit_s, coefficients, measured, as_of, jobs
+    gap, time_limit_s, coefficients, measured, as_of, jobs, dask
         As in `solver.frontier.frontier.frontier`.
     progress
         See `Progress`.
@@ -70,7 +71,7 @@ def sweep(
     ground = grounded(workload, catalog, gap, time_limit_s, coefficients, measured, as_of)
     points = list(changes_of(vary, mode))
     check(ground, points)
-    with Crew(ground, jobs) as crew:
+    with Crew(AT_POINTS, ground, jobs, dask) as crew:
         base, found = solve_around(crew, points, progress)
     return written(ground, mode, vary, base, points, found)
 
@@ -159,7 +160,7 @@ def check(ground: Ground, points: Sequence[Changes]) -> None:
 
 
 def solve_around(
-    crew: Crew, points: Sequence[Changes], progress: Progress
+    crew: Crew[Ground, Task, Point], points: Sequence[Changes], progress: Progress
 ) -> tuple[Point, list[Point]]:
     """Return the point of the workload as it is, and those of all changes, in their order."""
     total = len(points) + 1
@@ -172,27 +173,26 @@ def solve_around(
 
     progress(0, total)
     (base,) = crew.solve([Task(())], done)
-    tasks = [_Around(crew.ground, base).task(changes) for changes in points]
-    # Points that differ in prices and rates alone follow each other: they share an evaluation.
-    order = sorted(range(len(tasks)), key=lambda i: _evaluated_by(tasks[i].changes))
+    around = Around(crew.ground, base)
+    tasks = [around.task(changes) for changes in points]
+    order = sorted(range(len(tasks)), key=lambda i: evaluated_by(tasks[i]))
     answers = crew.solve([tasks[i] for i in order], done)
     found = [base] * len(tasks)
     for i, point in zip(order, answers, strict=True):
-        known = tasks[i].known_usd
-        if point.holds and known is not None:
-            bound = known if point.bound_usd is None else point.bound_usd
-            point = known_at(base, known, bound, crew.ground.gap)
-        found[i] = point
+        found[i] = around.point(tasks[i], point)
     return base, found
 
 
-def _evaluated_by(changes: Changes) -> str:
-    """Return what of some changes decides what a replica does."""
-    return repr([c for c in changes if c[0] != "rate" and not c[0].startswith(PRICE)])
+def evaluated_by(task: Task) -> str:
+    """Return what of the changes of a task decides what a replica does.
+
+    Points that differ in prices and rates alone share an evaluation, so they follow each other.
+    """
+    return repr([c for c in task.changes if c[0] != "rate" and not c[0].startswith(PRICE)])
 
 
 @dataclass(frozen=True)
-class _Around:
+class Around:
     """The workload as it is, and its fleet, from which changes start."""
 
     ground: Ground
@@ -207,3 +207,11 @@ class _Around:
         cost = float(sum(offers[i].hourly_usd_at(n) * n for i, _, n in self.base.purchases))
         budget = changed_workload(self.ground.workload, changes).hardware.max_cost_per_hour_usd
         return Task(changes, cost if budget is None or cost <= budget else None)
+
+    def point(self, task: Task, answer: Point) -> Point:
+        """Return the point of a task: its answer, or today's fleet where nothing is cheaper."""
+        known = task.known_usd
+        if known is None or not answer.holds:
+            return answer
+        bound = known if answer.bound_usd is None else answer.bound_usd
+        return known_at(self.base, known, bound, self.ground.gap)

@@ -291,6 +291,17 @@ def test_explanations_are_what_their_schema_says(plan_documents, kind):
     assert found["why_not"] == plan_documents[kind]["why_not"]
 
 
+def test_differences_are_what_their_schema_says(plan_documents):
+    from api.difference_words import difference_document
+
+    plans = list(plan_documents.values())
+    for first, second in zip(plans, [*plans[1:], plans[0]], strict=True):
+        found = json.loads(json.dumps(difference_document(first, second), allow_nan=False))
+        assert_documented("difference", found)
+        assert all(sentence.endswith(".") for sentence in found["words"])
+        assert difference_document(first, first)["words"] == ["The plans are equal."]
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -25,13 +25,16 @@ PAGES = [
     "docs/formulation.md",
     "docs/frontiers.md",
     "docs/measurements.md",
+    "docs/notifications.md",
     "docs/objectives.md",
     "docs/operations.md",
     "docs/page.md",
     "docs/performance-model.md",
     "docs/plan.md",
+    "docs/price-feeds.md",
     "docs/registered-workloads.md",
     "docs/rest.md",
+    "docs/scale.md",
     "docs/schemas.md",
     "docs/simulation.md",
     "docs/workload.md",
@@ -58,11 +61,16 @@ def test_links_lead_somewhere(name, root):
             assert fragment in map(anchor, headings), f"{name}: {target}"
 
 
-def test_catalog_page_has_the_columns_of_the_data(page, script):
+def test_pages_have_the_columns_of_the_data(page, script):
     reference, marked = script("render_reference"), script("marked")
     for table in reference.tables():
-        shown = marked.between(page("catalog.md"), table)
+        shown = marked.between(page(reference.page_of(table)), table)
         assert shown == reference.column_table(table), "run docs/render_reference.py"
+
+
+def test_price_feeds_page_has_the_columns_that_are_read(page, script):
+    reference, marked = script("render_reference"), script("marked")
+    assert marked.between(page("price-feeds.md"), "focus") == reference.focus_table()
 
 
 def test_cli_page_has_every_command_and_option(page, script):
@@ -108,7 +116,7 @@ def test_every_example_is_shown_as_it_is(page, root, script):
     asked = [shlex.split(command.replace("\\\n", " ")) for command in (*commands, *stories)]
     files = {word for words in asked for word in words if word.endswith(".yaml")}
     found = {str(p.relative_to(root)) for p in (root / "examples").rglob("*.yaml")}
-    assert files == found
+    assert files | script("render_replay").workloads() == found
     for file in (shlex.split(command)[2] for command in commands):
         assert (root / file).read_text("utf-8").strip() in text, "run 'make examples'"
 

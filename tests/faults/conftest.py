@@ -11,6 +11,7 @@
 - ``test_slow_clients``: hundreds of connections that send or read a byte a second.
 - ``test_due_shared``: a server of two killed while 500 due workloads are planned again.
 - ``test_second_server``: two servers on one SQLite file.
+- ``test_receiver_down``: a receiver of webhooks that is away, and a server killed meanwhile.
 - ``test_stopped_at_work``: SIGTERM with jobs that take longer than they are given.
 
 They need Linux, and root for the small disks; PostgreSQL comes as a package of the tests. With

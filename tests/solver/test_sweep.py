@@ -12,13 +12,13 @@ from measured_market import DAY, TWO_CHIPS, capacities, chat, market
 from small_catalog import catalog, workload
 
 from data.errors import InputError
+from solver.crew.crew import Crew
 from solver.planner import plan
 from solver.sweep.changes import changed_catalog, changed_workload
 from solver.sweep.factors import Factor, read_factor
-from solver.sweep.point import Task, solve_task
+from solver.sweep.point import AT_POINTS, Task, solve_task
 from solver.sweep.sensitivity import sensitivity
 from solver.sweep.sweep import check, grounded, sweep
-from solver.sweep.workers import Crew
 
 WHOLE = {"serving": {"disaggregation": "off"}}
 
@@ -181,7 +181,7 @@ def test_points_are_those_of_plans(quotes, changes):
 
 
 def test_several_processes_give_the_same(quotes, monkeypatch):
-    monkeypatch.setattr("solver.sweep.workers.START_S", 0.0)
+    monkeypatch.setattr("solver.crew.crew.START_S", 0.0)
     vary = [Factor("rate", (0.5, 1.0, 2.0)), Factor("sla.tpot_ms", (20.0, 40.0))]
     counted = []
     alone, together = (
@@ -208,12 +208,13 @@ def test_a_task_and_its_ground_can_be_sent_anywhere(quotes):
 
 
 def test_an_error_in_a_worker_is_that_of_the_task(quotes, monkeypatch):
-    monkeypatch.setattr("solver.sweep.workers.START_S", 0.0)
+    monkeypatch.setattr("solver.crew.crew.START_S", 0.0)
     ground = grounded(workload(**WHOLE), quotes, 1e-4, 10.0, None, None, DAY)
     tasks = [Task(()), Task((("hardware.providers", "nobody"),))]
     for jobs in (1, 2):
-        with Crew(ground, jobs) as crew, pytest.raises(InputError, match=r"hardware\.providers"):
-            crew.solve(tasks)
+        told = pytest.raises(InputError, match=r"hardware\.providers")
+        with Crew(AT_POINTS, ground, jobs) as crew, told:
+            list(crew.solve(tasks))
 
 
 def test_factors_multiply_what_the_workload_says():
@@ -322,7 +323,7 @@ def test_what_cannot_be_read_is_told(text, said):
     ],
 )
 def test_what_cannot_be_varied_is_told_before_anything_is_solved(quotes, monkeypatch, vary, said):
-    monkeypatch.setattr("solver.sweep.workers.solve_task", None)
+    monkeypatch.setattr("solver.sweep.sweep.AT_POINTS", None)
     with pytest.raises(InputError) as told:
         sweep(workload(**WHOLE), quotes, vary=[read_factor(v) for v in vary], as_of=DAY)
     assert said in str(told.value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.output import usd
+from api.output import counted, usd
 from api.page.show.html import Cell, chip, link, links, section, tag, text
-from api.page.show.words import STATUS, counted
+from api.page.show.words import STATUS
 
 COLUMNS = (
     *("rank", "offer_id", "provider", "region", "accelerator", "gpus_per_node", "pricing"),

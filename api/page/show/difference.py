@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from api.output import usd
+from api.difference_words import LATENCY_WORDS, SETTING_WORDS, headline, place, settings
+from api.output import counted, usd
 from api.page.show.html import Cell, chip, link, section, table, tag, text
-from api.page.show.words import counted, limit, value
+from api.page.show.words import limit, value
+from solver.difference import plan_difference
 
 Plan = Mapping[str, Any]
 
@@ -19,68 +21,75 @@ Line = tuple[str, str, str, str]
 
 def difference(first: Plan, second: Plan) -> list[Line]:
     """Return where two plans differ, as lines of words; equal plans have none."""
-    asked = _flat(first["workload"]), _flat(second["workload"])
-    lines: list[Line] = []
-    for name in dict.fromkeys((*asked[0], *asked[1])):
-        here, there = (found.get(name) for found in asked)
-        if here != there or (name in asked[0]) != (name in asked[1]):
-            shown = [value(found[name], name) if name in found else "" for found in asked]
-            lines.append(("workload", limit(name), *shown))  # type: ignore[arg-type]
-    for part, read in (("result", _result), ("pool", _pools), ("purchase", _purchases)):
-        one, other = read(first), read(second)
-        lines += [
-            (part, name, one.get(name, ""), other.get(name, ""))
-            for name in dict.fromkeys((*one, *other))
-            if one.get(name) != other.get(name)
+    return lines_of(plan_difference(first, second))
+
+
+def lines_of(found: Mapping[str, Any]) -> list[Line]:
+    """Return a difference (``minfleet/difference/v1``) as lines of words."""
+    return [*_asked(found), *_result(found), *_pools(found), *_purchases(found)]
+
+
+def _asked(found: Mapping[str, Any]) -> Iterator[Line]:
+    for entry in found["asked"]:
+        name = entry["field"]
+        shown = [
+            value(entry[side], name) if entry[f"in_{side}"] else "" for side in ("first", "second")
         ]
-    return lines
+        yield ("workload", limit(name), shown[0], shown[1])
 
 
-def _flat(workload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a workload by name, classes by theirs; models that are configs too."""
-    found: dict[str, Any] = {}
-    for block in ("sla", "hardware", "precision", "serving"):
-        found |= {f"{block}.{k}": v for k, v in workload[block].items()}
-    model = workload["model"]
-    found = {"model": model.get("name", "own config") if isinstance(model, dict) else model} | found
-    for entry in workload["classes"]:
-        found |= {
-            f"{entry['name']}: {k}": v for k, v in entry.items() if k != "name" and v is not None
-        }
-    return found
+def _result(found: Mapping[str, Any]) -> Iterator[Line]:
+    readings = (
+        ("status", "status", str),
+        ("cost_per_hour_usd", "cost an hour", lambda v: "no fleet" if v is None else usd(v)),
+        ("cost_per_million_output_tokens_usd", "per million output tokens",
+         lambda v: "" if v is None else f"${v:,.3g}"),
+        ("gpus", "GPUs", lambda v: f"{v or 0:,}"),
+        ("catalog_id", "catalogue", lambda v: "" if v is None else str(v)),
+    )  # fmt: skip
+    one, other = found["first"], found["second"]
+    for field, name, shown in readings:
+        if one[field] != other[field]:
+            yield ("result", name, shown(one[field]), shown(other[field]))
+    for entry in found["classes"]:
+        sides = [entry[side] or {} for side in ("first", "second")]
+        for field, name in LATENCY_WORDS.items():
+            figures = [side.get(field) for side in sides]
+            if figures[0] != figures[1]:
+                told = ["" if f is None else f"{f:,.4g} ms" for f in figures]
+                yield ("result", f"{entry['name']}: {name}", told[0], told[1])
 
 
-def _result(plan: Plan) -> dict[str, str]:
-    cost, million = plan["cost_per_hour_usd"], plan["cost_per_million_output_tokens_usd"]
-    return {
-        "status": str(plan["status"]),
-        "cost an hour": "no fleet" if cost is None else usd(cost),
-        "per million output tokens": "" if million is None else f"${million:,.3g}",
-        "GPUs": f"{plan['gpus']:,}",
-        "catalogue": str(plan["catalog"]["id"]),
-    } | {
-        f"{c['name']}: {name}": f"{c[field]:,.4g} ms"
-        for c in plan["classes"]
-        for field, name in (("ttft_ms", "TTFT"), ("tpot_ms", "TPOT"))
-        if c[field] is not None
-    }
+def _pools(found: Mapping[str, Any]) -> Iterator[Line]:
+    for entry in found["pools"]:
+        sides = [entry[side] for side in ("first", "second")]
+        name = f"{place(entry)} {{}} ({entry['offer_id']})"
+        known = next(side for side in sides if side is not None)
+        own = bool(entry["settings_changed"])
+        told = []
+        for side in sides:
+            if side is None:
+                told.append("")
+                continue
+            cost = f"{counted(side['replicas'], 'replica')}, {usd(side['cost_per_hour_usd'])}/h"
+            changed = [
+                f"{SETTING_WORDS[n]} {side[n]}"
+                for n in entry["settings_changed"]
+                if n not in ("tp", "pp", "ep", "weight_precision", "kv_precision")
+            ]
+            told.append(", ".join([settings(side), *changed, cost]) if own else cost)
+        what = name.replace("{} ", "") if own else name.format(settings(known))
+        yield ("pool", what, told[0], told[1])
 
 
-def _pools(plan: Plan) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for p in plan["pools"]:
-        role = "" if p["role"] == "aggregated" else f"{p['role']} on "
-        formats = "/".join(dict.fromkeys((p["weight_precision"], p["kv_precision"])))
-        name = f"{role}{p['accelerator']} TP{p['tp']} {formats} ({p['offer_id']})"
-        found[name] = f"{counted(p['replicas'], 'replica')}, {usd(p['cost_per_hour_usd'])}/h"
-    return found
-
-
-def _purchases(plan: Plan) -> dict[str, str]:
-    return {
-        p["offer_id"]: f"{counted(p['nodes'], 'node')}, {usd(p['cost_per_hour_usd'])}/h"
-        for p in plan["purchases"]
-    }
+def _purchases(found: Mapping[str, Any]) -> Iterator[Line]:
+    for entry in found["purchases"]:
+        told = [
+            "" if side is None
+            else f"{counted(side['nodes'], 'node')}, {usd(side['cost_per_hour_usd'])}/h"
+            for side in (entry["first"], entry["second"])
+        ]  # fmt: skip
+        yield ("purchase", entry["offer_id"], told[0], told[1])
 
 
 def verdict(first: Plan, second: Plan) -> Cell:
@@ -102,8 +111,10 @@ def differences(first: Plan, second: Plan) -> Cell:
         tag("p", tag("b", text(word)), " ", link(f"/plans/{p['id']}", _named(p)), class_="named")
         for word, p in (("First", first), ("Second", second))
     )
-    lines = difference(first, second)
-    top = section("Two plans", *heads, verdict(first, second))
+    found = plan_difference(first, second)
+    lines = lines_of(found)
+    told = "" if found["equal"] else tag("p", text(headline(found)))
+    top = section("Two plans", *heads, verdict(first, second), told)
     if not lines:
         return top + section("What differs", tag("p", text("Nothing: the plans are equal.")))
     titles = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.output import milliseconds, num, usd
+from api.output import counted, milliseconds, num, usd
 from api.page.show.html import Cell, link, links, tag, text
-from api.page.show.words import counted, limit
+from api.page.show.words import limit
 
 COLUMNS = (
     *("of", "value", "holds_until", "in_force", "status", "cost_per_hour_usd"),

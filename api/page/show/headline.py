@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from api.output import usd
+from api.output import counted, usd
 from api.output_objective import batch_lines, drawn, verdict
 from api.output_schedule import schedule_headline
 from api.page.show.html import Cell, chip, tag, text
-from api.page.show.words import STATUS, counted
+from api.page.show.words import STATUS
 from solver.plan import Plan
 
 

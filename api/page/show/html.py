@@ -73,3 +73,8 @@ def link(url: str, content: str, *, download: bool = False) -> Cell:
 def links(items: Iterable[Cell]) -> Cell:
     """Return links beside each other."""
     return tag("p", " ".join(items), class_="links")
+
+
+def moment(iso: str | None) -> str:
+    """Return a moment in UTC as people read it; a dash for none."""
+    return "–" if iso is None else iso[:16].replace("T", " ")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from api.output import num, usd
+from api.output import counted, num, usd
 from api.page.show.html import Cell, section, tag, text
-from api.page.show.words import counted
 
 MOST_REPLICAS = 24
 """Replicas that are drawn."""

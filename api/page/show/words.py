@@ -62,8 +62,3 @@ def value(given: Any, field: str = "") -> str:
 def change(field: str, before: Any, after: Any) -> str:
     """Return how the limit of a field would change."""
     return f"{value(before, field)} → {value(after, field)}"
-
-
-def counted(number: int, what: str, plural: str | None = None) -> str:
-    """Return a number of things."""
-    return f"{number:,} {what if number == 1 else plural or what + 's'}"

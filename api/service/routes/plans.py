@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
+from api.difference_words import difference_document
+from api.schemas.difference import DifferenceDocument
 from api.schemas.explanation import ExplanationDocument, explanation_of
 from api.schemas.jobs import JobDocument
 from api.schemas.plan import PlanDocument
@@ -170,6 +172,20 @@ async def explain_plan(request: Request, key: Reader, plan_id: str) -> Response:
             f"{plan_id} was made with explain=none; send its workload again with explain=auto.",
         )
     return json_response(explanation_of(plan_id, plan))
+
+
+@router.get(
+    "/{plan_id}/difference/{other_id}",
+    summary="Tell where two plans differ",
+    responses={
+        200: document(DifferenceDocument, "Where the other plan differs."),
+        **problems("not-found"),
+    },
+)
+async def plan_difference(request: Request, key: Reader, plan_id: str, other_id: str) -> Response:
+    """Return where another plan differs from this one: as figures, and in words."""
+    first, second = [json.loads(await _document(request, p)) for p in (plan_id, other_id)]
+    return json_response(difference_document(first, second))
 
 
 async def _document(request: Request, plan_id: str) -> str:

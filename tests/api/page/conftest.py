@@ -44,11 +44,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture
-def opened(browser: Any, server: LiveServer) -> Iterator[Callable[..., Any]]:
-    """Open views, each in a browser that remembers nothing; look afterwards what they asked for."""
+def opened(browser: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """Open views of the shared server, or of another one; look afterwards what they asked for.
+
+    Each has a browser that remembers nothing.
+    """
     contexts, requests, faults = [], [], []
 
-    def go(path: str = "/", at: LiveServer = server, **options: Any) -> Any:
+    def go(path: str = "/", at: LiveServer | None = None, **options: Any) -> Any:
+        at = at or request.getfixturevalue("server")
         given = {"viewport": {"width": 1280, "height": 900}, "base_url": at.url, **options}
         context = browser.new_context(**given)
         context.set_default_timeout(PATIENCE_MS)

@@ -10,7 +10,10 @@ from service_kit import checked, families, is_answering, problem, until
 from api.cli import main
 from api.store.store import Store
 
-READS = ("/v1/plans", "/v1/jobs", "/v1/catalog/offers?limit=1", "/v1/catalog/history", "/metrics")
+READS = (
+    *("/v1/plans", "/v1/jobs", "/v1/catalog/offers?limit=1", "/v1/catalog/history", "/metrics"),
+    *("/v1/subscriptions", "/v1/events"),
+)
 OPEN = ("/healthz", "/docs", "/openapi.json")
 
 
@@ -66,6 +69,7 @@ def test_without_a_key_nothing_is_done(client):
         ("POST", "/v1/frontiers"),
         ("POST", "/v1/catalog/offers"),
         ("POST", "/v1/catalog/models"),
+        ("POST", "/v1/subscriptions"),
         ("DELETE", "/v1/jobs/job-1"),
     ):
         problem(client.request(method, path, content=b"{}"), "unauthorized")
@@ -119,6 +123,20 @@ def test_each_scope_includes_those_before(client, keys):
 def test_cancelling_needs_more_than_reading(client, keys):
     problem(client.delete("/v1/jobs/job-1", headers=bearer(keys["read"])), "forbidden")
     problem(client.delete("/v1/jobs/job-1", headers=bearer(keys["plan"])), "not-found")
+
+
+def test_only_who_administers_may_subscribe(client, keys):
+    """Whoever may plan sees that there are subscriptions, and sends nothing anywhere."""
+    content = {"kind": "webhook", "target": "https://ops.example.com/x"}
+    planner, admin = bearer(keys["plan"]), bearer(keys["admin"])
+    problem(client.post("/v1/subscriptions", json=content, headers=planner), "forbidden")
+    made = client.post("/v1/subscriptions", json=content, headers=admin).json()
+    path = f"/v1/subscriptions/{made['id']}"
+    assert client.get(path, headers=planner).status_code == 200
+    for call in (f"{path}/test", f"{path}/send-again"):
+        problem(client.post(call, headers=planner), "forbidden")
+    problem(client.delete(path, headers=planner), "forbidden")
+    assert client.delete(path, headers=admin).status_code == 200
 
 
 def test_too_many_requests(client, keys):

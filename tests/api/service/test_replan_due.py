@@ -93,9 +93,9 @@ def invoke_due(invoke):
     ("arguments", "said"),
     [
         (["--due", "--server", "http://x", "--store-url", "sqlite:///x.db"], "exclude each other"),
-        (["--due", "--policy", "p.yaml"], "--policy means nothing with --due"),
-        (["--due", "chat.yaml"], "WORKLOAD means nothing with --due"),
-        (["chat.yaml", "--current", "p.json", "--server", "http://x"], "goes with --due alone"),
+        (["--due", "--policy", "p.yaml"], "--policy has no use with --due"),
+        (["--due", "chat.yaml"], "WORKLOAD has no use with --due"),
+        (["chat.yaml", "--current", "p.json", "--server", "http://x"], "--server goes with --due"),
         ([], "give WORKLOAD and --current"),
         (["--due", "--server", "ftp://x"], "is not a URL"),
         (["--due", "--store-url", "mysql://x"], "store_url"),

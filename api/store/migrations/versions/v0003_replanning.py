@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("number", NUMBER, autoincrement=True, nullable=False),
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("feed", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("base_id", sa.String(length=32), nullable=True),
@@ -27,12 +28,13 @@ def upgrade() -> None:
         sa.Column("key_id", sa.String(length=32), nullable=True),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("decided_at", TIME, nullable=True),
-        sa.Column("decided_by", sa.String(length=32), nullable=True),
+        sa.Column("decided_by", sa.String(length=200), nullable=True),
         sa.ForeignKeyConstraint(["base_id"], ["catalogs.id"], name="fk_refreshes_base_id"),
         sa.ForeignKeyConstraint(["catalog_id"], ["catalogs.id"], name="fk_refreshes_catalog_id"),
         sa.PrimaryKeyConstraint("number", name="pk_refreshes"),
         sa.UniqueConstraint("id", name="uq_refreshes_id"),
     )
+    op.create_index("ix_refreshes_name", "refreshes", ["name"])
     op.create_index("ix_refreshes_state", "refreshes", ["state"])
     op.create_table(
         "registered",
@@ -90,6 +92,7 @@ def upgrade() -> None:
     op.create_table(
         "subscriptions",
         sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("secret", sa.Text(), nullable=True),

@@ -1,0 +1,1 @@
+"""Refreshing prices from feeds: one path for the command line, REST and a schedule."""

@@ -1,0 +1,1 @@
+"""Notices: events in words, and how they reach whoever subscribed to them."""

@@ -1,0 +1,1 @@
+"""Portfolios: many workloads planned or re-planned under many prices, a row for each pair."""
