@@ -152,7 +152,7 @@ def replay(
     known = Catalog.load(accelerators=files.accelerators).accelerators
     region = asked.regions[0] if len(asked.regions) == 1 else ""
     history = load_price_changes(asked.changes, known, region=region)
-    wanted, told = _priced_as(wanted, history)
+    wanted, told = _fitted(wanted, history)
     prices = price_path(
         history,
         known,
@@ -193,14 +193,31 @@ def replay(
         sys.exit(EXIT_UNPROVEN)
 
 
-def _priced_as(workload: Workload, history: PriceChanges) -> tuple[Workload, tuple[str, ...]]:
-    """Return the workload with the pricing of the history, where it names none itself."""
-    kinds = sorted({o.pricing for o in history.offers})
-    if "pricing" in workload.hardware.model_fields_set or not kinds or kinds == ["on_demand"]:
+def _fitted(workload: Workload, history: PriceChanges) -> tuple[Workload, tuple[str, ...]]:
+    """Return the workload with its filters fitted to a history that describes its offers.
+
+    One that names no pricing takes that of the history. Providers and regions that the shipped
+    catalogue knows and the history does not are left out: nothing could be bought there.
+    """
+    from data.offers import shipped_offers
+
+    if not history.described:
         return workload, ()
-    hardware = workload.hardware.model_copy(update={"pricing": kinds})
-    told = f"hardware.pricing is not given: taken as that of the history, {' and '.join(kinds)}"
-    return workload.model_copy(update={"hardware": hardware}), (told,)
+    hardware, changed, told = workload.hardware, dict[str, list[str]](), list[str]()
+    kinds = sorted({o.pricing for o in history.offers})
+    if "pricing" not in hardware.model_fields_set and kinds != ["on_demand"]:
+        changed["pricing"] = kinds
+        told.append(
+            f"hardware.pricing is not given: taken as that of the history, {' and '.join(kinds)}"
+        )
+    for field in ("providers", "regions"):
+        asked, one = getattr(hardware, field), field.removesuffix("s")
+        here = {getattr(o, one) for o in history.offers}
+        known = {getattr(o, one) for o in shipped_offers()} - here
+        if asked and any(name in here for name in asked):
+            changed[field] = [name for name in asked if name not in known]
+    fitted = hardware.model_copy(update=changed)
+    return workload.model_copy(update={"hardware": fitted}), tuple(told)
 
 
 def _constant(history: PriceChanges, files: CatalogFiles, *, strict: bool) -> tuple[Offer, ...]:

@@ -99,3 +99,16 @@ def test_what_is_refused(words, fault):
     done = run(*words)
     assert done.exit_code == 2
     assert fault in done.stderr
+
+
+def test_filters_that_the_history_has_nothing_of_are_left_out(tmp_path):
+    changes, workload = tmp_path / "gcp.csv", tmp_path / "workload.yaml"
+    changes.write_text(CLOUD)
+    text = (EXAMPLES / "workload.yaml").read_text()
+    workload.write_text(text + "hardware: {providers: [aws, gcp], pricing: [spot]}\n")
+    done = run("replan", str(workload), "--replay", str(changes), "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["workload"]["hardware"]["providers"] == ["gcp"]
+    workload.write_text(text + "hardware: {providers: [gpc], pricing: [spot]}\n")
+    wrong = run("replan", str(workload), "--replay", str(changes))
+    assert "unknown provider 'gpc'; did you mean 'gcp'?" in wrong.stderr
