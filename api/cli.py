@@ -40,7 +40,7 @@ VERBS = {
     ),
     "verify": ("api.commands.verify", "verify", "Check a stored plan apart from the solver."),
     "diff": ("api.commands.diff", "diff", "Tell where two stored plans differ."),
-    "catalog": ("api.commands.catalog", "catalog", "List, show, check and import the catalogue."),
+    "catalog": ("api.commands.catalog", "catalog", "List, check, import, refresh the catalogue."),
     "serve": ("api.commands.serve", "serve", "Serve plans over HTTP, for a team."),
     "keys": ("api.commands.keys", "keys", "Create, list and revoke API keys of the service."),
     "subscriptions": (

@@ -25,6 +25,7 @@ from tenacity import (
     wait_exponential,
 )
 
+from api.client_prices import PriceCalls
 from api.client_workloads import WorkloadCalls, content_of, given
 from api.schemas.base import Document
 from api.schemas.catalog import (
@@ -43,7 +44,6 @@ from api.schemas.frontier import FrontierDocument
 from api.schemas.jobs import JobDocument
 from api.schemas.plan import PlanDocument
 from api.schemas.plan_list import PlanList
-from api.schemas.refreshes import PriceHistory, RefreshDocument, RefreshList
 from api.schemas.simulation import SimulationDocument
 from data.errors import InputError, RequestRefusedError, ServerError, ServerProblem
 from solver.workload import Workload
@@ -62,7 +62,7 @@ UNREACHABLE_S = 3.0
 BUSY = (429, 503)
 
 
-class Client(WorkloadCalls):
+class Client(PriceCalls, WorkloadCalls):
     """A connection to a server.
 
     Parameters
@@ -290,53 +290,6 @@ class Client(WorkloadCalls):
         """Bring a new snapshot with these offers in force; raises as `plan`."""
         path = "/v1/catalog/offers"
         return self._get_json("POST", path, ImportReport, json=rows, params=query)
-
-    def refresh(
-        self,
-        feed: str,
-        files: Sequence[Mapping[str, str]] = (),
-        *,
-        dry_run: bool = False,
-        **more: Any,
-    ) -> RefreshDocument:
-        """Bring prices of a feed in force, or have them held; raises as `plan`.
-
-        Parameters
-        ----------
-        files
-            Price lists, each with `content`, and `place` and `provider` where there are.
-        more
-            What a `RefreshRequest` has besides.
-        """
-        body = {"feed": feed, "files": [dict(f) for f in files], **given(more)}
-        path, query = "/v1/catalog/refreshes", {"dry_run": dry_run}
-        return self._get_json("POST", path, RefreshDocument, json=body, params=query)
-
-    def refreshes(self, **query: Any) -> RefreshList:
-        """Return refreshes of prices, the latest first; raises as `plan`."""
-        return self._get_json("GET", "/v1/catalog/refreshes", RefreshList, params=given(query))
-
-    def read_refresh(self, refresh_id: str) -> RefreshDocument:
-        """Return a refresh of prices; raises as `plan`."""
-        return self._get_json("GET", f"/v1/catalog/refreshes/{refresh_id}", RefreshDocument)
-
-    def approve_refresh(self, refresh_id: str) -> RefreshDocument:
-        """Bring a held refresh in force; raises as `plan`."""
-        path = f"/v1/catalog/refreshes/{refresh_id}/approval"
-        return self._get_json("POST", path, RefreshDocument)
-
-    def reject_refresh(self, refresh_id: str) -> RefreshDocument:
-        """Decide that a held refresh does not come in force; raises as `plan`."""
-        path = f"/v1/catalog/refreshes/{refresh_id}/rejection"
-        return self._get_json("POST", path, RefreshDocument)
-
-    def prices(self, **query: Any) -> PriceHistory:
-        """Return prices over the snapshots that were in force; raises as `plan`."""
-        return self._get_json("GET", "/v1/catalog/prices", PriceHistory, params=given(query))
-
-    def offers_csv(self, **query: Any) -> str:
-        """Return offers as the CSV that an offers file is; raises as `plan`."""
-        return self._send("GET", "/v1/catalog/offers", params={**query, "format": "csv"}).text
 
     def import_model(self, name: str, config: Mapping[str, Any], note: str = "") -> ImportReport:
         """Let workloads name a model of your own; raises as `plan`."""

@@ -60,7 +60,7 @@ def show_refreshes(found: Sequence[dict[str, Any]]) -> None:
         for f in found
     ]
     headings = ("Refresh", "When (UTC)", "Feed", "State", "Snapshot", "What")
-    sections = [(f"{len(found)} refreshes", headings, rows)]
+    sections = [(f"{len(found)} refresh{'' if len(found) == 1 else 'es'}", headings, rows)]
     show(False, "catalog-refreshes", {}, sections, text_columns=headings, wide=True)
 
 
@@ -110,10 +110,15 @@ def _outcome(document: dict[str, Any], *, dry_run: bool) -> str:
 
 def _counted(counts: dict[str, int]) -> str:
     return (
-        f"{counts['offers']:,} offers from {counts['rows']:,} rows, beside {counts['compared']:,} "
+        f"{_many(counts['offers'], 'offer')} from {_many(counts['rows'], 'row')}, beside "
+        f"{counts['compared']:,} "
         f"in force: {counts['added']:,} added, {counts['removed']:,} removed, "
         f"{counts['moved']:,} at another price, {counts['kept']:,} as they were."
     )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def _older(counts: dict[str, int]) -> list[str]:

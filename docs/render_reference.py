@@ -1,6 +1,6 @@
-"""Writes the generated parts of catalog.md and cli.md: columns from data, options from click.
+"""Writes the generated parts of catalog.md, cli.md and price-feeds.md: columns, options.
 
-Run it after changing ``data/columns.csv`` or a command; a test compares.
+Run it after changing ``data/columns.csv``, the columns of a feed or a command; a test compares.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from marked import rewrite  # noqa: E402
 
 from api.cli import main  # noqa: E402
+from data.feeds.focus_json import COLUMNS as FOCUS  # noqa: E402
 from data.tables import columns, shipped_rows  # noqa: E402
 
 
@@ -41,6 +42,12 @@ def column_table(table: str) -> str:
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def focus_table() -> str:
+    """Return the columns of FOCUS that are read, as a Markdown table."""
+    lines = ["| column | read as |", "| --- | --- |"]
+    return "\n".join([*lines, *(f"| `{c}` | {_cell(text)} |" for c, text in FOCUS.items())])
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
@@ -108,10 +115,11 @@ def _cell(text: str) -> str:
 
 
 def write() -> None:
-    """Write both pages."""
+    """Write the pages."""
     rewrite(HERE / "catalog.md", {name: column_table(name) for name in tables()})
     sections = "\n\n".join(command_section(name, command) for name, command in commands())
     rewrite(HERE / "cli.md", {"commands": sections})
+    rewrite(HERE / "price-feeds.md", {"focus": focus_table()})
 
 
 if __name__ == "__main__":

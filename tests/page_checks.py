@@ -19,7 +19,8 @@ CONTRAST = """() => {
     const c = rgb(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > .99) return c; }
     return [255, 255, 255]; };
   return [...document.querySelectorAll('main *')].filter(e => e.checkVisibility() &&
-      [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()) && !e.closest('[disabled], svg'))
+      [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()) &&
+      !e.closest('[disabled], svg'))
     .map(e => { const a = light(rgb(getComputedStyle(e).color)), b = light(ground(e));
       return [(Math.max(a, b) + .05) / (Math.min(a, b) + .05), e.innerText.slice(0, 60)]; })
     .filter(([ratio]) => ratio < 4.5); }"""

@@ -23,7 +23,7 @@ FILE = click.Path(path_type=Path)
 
 @click.group("catalog", cls=MinfleetGroup)
 def catalog() -> None:
-    """Look at, check and import accelerators, offers and models."""
+    """Look at, check, import and refresh accelerators, offers and models."""
 
 
 @catalog.group("list", cls=MinfleetGroup)

@@ -154,8 +154,8 @@ def _here(
     """Refresh the store of this machine, or only look; return the document and the offers."""
     import datetime as dt
 
-    from api.feeds.examine import examine
-    from api.feeds.refresh import default_name, providers_of
+    from api.feeds.examine import LastTime, examine
+    from api.feeds.refresh import default_name
     from api.feeds.refresh import refresh as refresh_store
     from api.feeds.shown import dry_run_document, refresh_document
     from data.catalog import Catalog
@@ -165,16 +165,16 @@ def _here(
             made = refresh_store(store, wanted, limits=limits, **ask)
             catalog = None if made.catalog_id is None else store.catalogs.load(made.catalog_id)
         return refresh_document(made), None if catalog is None else catalog.offers
-    had: tuple[str, ...] = ()
+    last = LastTime()
     if kept.is_there():
         with kept.opened(alone=False) as store:
             base = store.catalogs.load(store.catalogs.in_force().catalog_id)
             name = ask["name"] or default_name(wanted)
-            had = providers_of(store.refreshes.last_good(wanted.feed, name))
+            last = LastTime.of(store.refreshes.last_good(wanted.feed, name))
     else:
         base = Catalog.load()
     today = dt.date.today()
-    found = examine(wanted, base, today, limits=limits, had=had, partial=ask["partial"])
+    found = examine(wanted, base, today, limits=limits, last=last, partial=ask["partial"])
     offers = None if found.catalog is None else found.catalog.offers
     return dry_run_document(wanted, ask["name"], found, base.id), offers
 
@@ -196,7 +196,7 @@ def _on_server(
     if dry_run and out is not None:
         raise InputError("--out with --dry-run works without --server alone.")
     files = [
-        {"place": x.place, "content": x.text(), "provider": x.provider} for x in wanted.listings
+        {"place": x.place, "content": x.raw(), "provider": x.provider} for x in wanted.listings
     ]
     with kept.client() as client:
         try:

@@ -75,7 +75,9 @@ def _listed(kept: Kept, name: str | None, state: str | None, limit: int) -> list
 
     if kept.server is not None:
         with kept.client() as client:
-            found = client.refreshes(name=name, state=state, limit=limit).refreshes
+            query = {"name": name, "state": state, "limit": limit}
+            asked = {k: v for k, v in query.items() if v is not None}
+            found = client.refreshes(**asked).refreshes
         return [f.to_dict() for f in found]
     with kept.opened(alone=False) as store:
         stored = store.refreshes.list(limit, name=name, state=state)
@@ -86,7 +88,7 @@ def _one(kept: Kept, verb: str, refresh_id: str, by: str | None) -> dict[str, An
     """Show a refresh, or decide on it."""
     from api.feeds.refresh import approve, reject
     from api.feeds.shown import refresh_document
-    from api.store.refreshes import NoRefreshError, NotHeldError
+    from api.store.refresh_records import NoRefreshError, NotHeldError
     from data.errors import InputError, UnknownNameError
 
     if kept.server is not None:
@@ -101,7 +103,9 @@ def _one(kept: Kept, verb: str, refresh_id: str, by: str | None) -> dict[str, An
         try:
             if verb != "show":
                 decide = approve if verb == "approve" else reject
-                return refresh_document(decide(store, refresh_id, (by or _user())[:200]))
+                return refresh_document(
+                    decide(store, refresh_id, " ".join((by or _user()).split())[:200])
+                )
             found = store.refreshes.get(refresh_id)
             if found is None:
                 raise NoRefreshError(refresh_id)

@@ -93,7 +93,8 @@ class Kept:
                         "it with --server http://HOST:PORT."
                     ) from None
             store.migrate()
-            store.catalogs.adopt_shipped()
+            if alone or not store.catalogs.history(1):
+                store.catalogs.adopt_shipped()
             yield store
         finally:
             store.close()

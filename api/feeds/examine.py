@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.store.catalogs import as_stored
-from api.store.refreshes import State
+from api.store.refresh_records import Refresh, State
 from data.catalog import Catalog
-from data.errors import InputError, RowsError
+from data.errors import CatalogError, InputError, RowsError
 from data.feeds.gate import Change, Limits, Move, compare
 from data.feeds.read import Wanted, read_feed
 from data.feeds.reading import Reading
@@ -40,20 +40,46 @@ class Examined:
     reading: Reading | None = None
 
 
+@dataclass(frozen=True)
+class LastTime:
+    """What a feed was the last time it was accepted, or found unchanged.
+
+    Attributes
+    ----------
+    providers
+        Whom it had prices of.
+    line_end
+        Whether its lists ended with a line end.
+    """
+
+    providers: tuple[str, ...] = ()
+    line_end: bool = False
+
+    @classmethod
+    def of(cls, good: Refresh | None) -> LastTime:
+        """Return it of a refresh; None where there was none."""
+        if good is None:
+            return cls()
+        providers = tuple(p["provider"] for p in good.report["providers"])
+        return cls(providers, good.report["line_end"])
+
+
 def examine(
     wanted: Wanted,
     catalog: Catalog,
     today: dt.date,
     *,
     limits: Limits,
-    had: Iterable[str] = (),
+    last: LastTime,
     partial: bool = False,
 ) -> Examined:
     """Read a feed and compare it with a catalogue.
 
     Parameters
     ----------
-    had, partial, limits
+    last
+        What the feed was the last time it was good.
+    limits, partial
         See `data.feeds.gate.compare`.
 
     Raises
@@ -64,8 +90,14 @@ def examine(
     wanted.check()
     try:
         reading = read_feed(wanted, catalog.accelerators, catalog.offers, today)
+        if last.line_end and not reading.line_end:
+            raise CatalogError(
+                f"{reading.place}: the last line has no line end, though it had one before; the "
+                "file is cut short."
+            )
     except InputError as error:
         return Examined("refused", _refusal(error))
+    had = last.providers
     return examine_reading(reading, catalog, limits=limits, had=had, partial=partial)
 
 
@@ -77,7 +109,7 @@ def examine_reading(
     had: Iterable[str] = (),
     partial: bool = False,
 ) -> Examined:
-    """Compare what was read with a catalogue; parameters as of `examine`."""
+    """Compare what was read with a catalogue; parameters as of `data.feeds.gate.compare`."""
     change = compare(catalog.offers, reading, limits=limits, had=had, partial=partial)
     try:
         after = as_stored(catalog.with_offers(change.offers))
@@ -114,6 +146,7 @@ def _report(reading: Reading, change: Change, limits: Limits, partial: bool) -> 
         },
         "limits": dict(vars(limits)),
         "partial": partial,
+        "line_end": reading.line_end,
         "pricing": list(reading.pricing),
         "providers": [
             {

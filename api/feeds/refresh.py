@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from typing import Any
 
-from api.feeds.examine import Examined, examine, examine_reading
+from api.feeds.examine import Examined, LastTime, examine, examine_reading
 from api.store.catalogs import InForce, MovedOnError
-from api.store.refreshes import NoRefreshError, NotHeldError, Refresh
+from api.store.refresh_records import NoRefreshError, NotHeldError, Refresh
 from api.store.store import Store
 from data.catalog import Catalog
-from data.errors import StoreError
+from data.errors import InputError, StoreError
 from data.feeds.gate import DEFAULT_LIMITS, Limits
 from data.feeds.read import Wanted
 from data.feeds.reading import Reading
+
+LONGEST_NAME = 100
 
 TRIES = 10
 """How often a refresh is compared again because something else came in force meanwhile."""
@@ -52,20 +53,21 @@ def refresh(
     StoreError
         If the store cannot be used, or other changes came in force before it, again and again.
     """
+    wanted.check()
     day = today or dt.date.today()
-    name = name or default_name(wanted)
-    good = store.refreshes.last_good(wanted.feed, name)
-    had = providers_of(good)
+    name = checked_name(name) or default_name(wanted)
+    last = LastTime.of(store.refreshes.last_good(wanted.feed, name))
     reading: Reading | None = None
     for _ in range(TRIES):
         base = store.catalogs.in_force()
         catalog = store.catalogs.load(base.catalog_id)
-        compared: dict[str, Any] = {"limits": limits, "had": had, "partial": partial}
         if reading is None:
-            found = examine(wanted, catalog, day, **compared)
+            found = examine(wanted, catalog, day, limits=limits, last=last, partial=partial)
             reading = found.reading
         else:
-            found = examine_reading(reading, catalog, **compared)
+            found = examine_reading(
+                reading, catalog, limits=limits, had=last.providers, partial=partial
+            )
         try:
             return store.refreshes.record(
                 wanted.feed,
@@ -94,6 +96,8 @@ def approve(store: Store, refresh_id: str, by: str) -> Refresh:
         If there is no such refresh.
     NotHeldError
         If it is not held.
+    InputError
+        If its offers cannot stand in the catalogue any more, since an accelerator changed.
     StoreError
         See `refresh`.
     """
@@ -126,18 +130,26 @@ def reject(store: Store, refresh_id: str, by: str) -> Refresh:
     return store.refreshes.reject(refresh_id, by)
 
 
+def checked_name(name: str) -> str:
+    """Return a name of a feed.
+
+    Raises
+    ------
+    InputError
+        If it is too long, or holds what cannot be printed.
+    """
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise InputError(f"name: must be at most {LONGEST_NAME} printable characters.")
+    return name
+
+
 def default_name(wanted: Wanted) -> str:
     """Return the name of a feed that was given none: its kind, with the clouds of SkyPilot lists.
 
     A feed that loses a provider is held, so that lists of other providers need other names.
     """
     providers = "+".join(dict.fromkeys(x.provider for x in wanted.listings if x.provider))
-    return f"{wanted.feed}/{providers}"[:100] if providers else wanted.feed
-
-
-def providers_of(good: Refresh | None) -> tuple[str, ...]:
-    """Return the providers that a refresh had."""
-    return () if good is None else tuple(p["provider"] for p in good.report["providers"])
+    return f"{wanted.feed}/{providers}"[:LONGEST_NAME] if providers else wanted.feed
 
 
 def _held(store: Store, refresh_id: str) -> Refresh:
@@ -176,7 +188,9 @@ def _compared_again(store: Store, held: Refresh, candidate: Catalog, base: InFor
         had=report["gone"],
         partial=report["partial"],
     )
-    read = ("providers", "missing", "skipped", "skipped_by_reason")
+    if found.catalog is None:
+        raise InputError(f"{held.id} fits the catalogue no more: {found.report['reasons'][0]}")
+    read = ("providers", "line_end", "missing", "skipped", "skipped_by_reason")
     counts = {**found.report["counts"]}
     for count in ("rows", "offers", "without_accelerator", "skipped"):
         counts[count] = report["counts"][count]

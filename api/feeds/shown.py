@@ -6,7 +6,7 @@ from typing import Any
 
 from api.feeds.examine import Examined
 from api.feeds.refresh import default_name
-from api.store.refreshes import Refresh
+from api.store.refresh_records import Refresh
 from data.feeds.read import Wanted
 
 FIELDS = (

@@ -148,6 +148,8 @@ class RefreshReport(Document):
     """The gate that it was held against."""
     partial: Omittable[bool] = None
     """Whether offers that it does not list stay."""
+    line_end: Omittable[bool] = None
+    """Whether the lists ended with a line end; one that did before and does not is cut short."""
     pricing: Omittable[list[str]] = None
     """Kinds of pricing that the feed tells of; offers of others stay."""
     providers: Omittable[list[ProviderProvenance]] = None

@@ -15,7 +15,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from api.store.refreshes import Counts
+from api.store.refresh_records import Counts
 
 disable_created_metrics()
 

@@ -8,6 +8,7 @@ that the catalogue knows.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +18,6 @@ from data.errors import CatalogError, InputError, UnknownNameError
 from data.feeds.gathering import Gathered
 from data.feeds.reading import Listing, Reading
 from data.importers import offer_id
-from data.tables import Row
 
 FEED = "focus-json"
 
@@ -27,7 +27,7 @@ COLUMNS = {
     "SkuId": "machine type, where SkuPriceDetails names none",
     "SkuPriceDetails": "InstanceType and GpuCount, with or without the prefix F_",
     "PricingCategory": "Standard: on demand; Dynamic: spot; Committed: committed; others skipped",
-    "ContractedUnitPrice": "price; ListUnitPrice where it is empty",
+    "ContractedUnitPrice": "price; of several in one period the lowest counts",
     "ListUnitPrice": "price where none is contracted",
     "PricingUnit": "Hours, or GPU-Hours for the price of one accelerator; others skipped",
     "PricingCurrency": "currency; BillingCurrency where it is empty, else USD",
@@ -64,7 +64,7 @@ def read_focus(
     Raises
     ------
     InputError
-        If a file is no such JSON, or gives two prices for one machine and period.
+        If a file is no such JSON.
     """
     reader = _Focus(known, machines)
     for listing in listings:
@@ -80,6 +80,7 @@ def read_focus(
         rows=reader.rows,
         without_accelerator=reader.bare,
         rows_by_provider=reader.by_provider,
+        prices_only=True,
     )
 
 
@@ -212,20 +213,28 @@ class _Focus:
         return ""
 
     def _keep(self, place: str, what: str, cells: dict[str, str], since: str) -> None:
-        """Keep a row unless one of a later period is there."""
+        """Keep a row of the last period; of several prices in it the lowest.
+
+        A machine has several prices where it is billed with other operating systems, or by
+        volume; what is looked for is the machine itself.
+        """
         name = cells["offer_id"]
         before = self._since.get(name, "")
-        if before == since and name in self.latest:
+        if since < before:
+            return
+        if since == before:
             there, _, known = self.latest[name]
-            if known != cells:
-                raise Row(place, {}).fault(
-                    "ContractedUnitPrice",
-                    f"{what!r} has another price for the same period at {there}; keep one of "
-                    "the two.",
-                )
-        elif since > before:
-            self._since[name] = since
-            self.latest[name] = place, what, cells
+            if _unit(known) != _unit(cells):
+                self.gathered.skip(place, what, f"in another unit or currency than {there}")
+                return
+            price, least = _amount(cells), _amount(known)
+            if price >= least:
+                if price > least:
+                    self.gathered.skip(place, what, f"dearer than {there}, of the same period")
+                return
+            self.gathered.skip(there, what, f"dearer than {place}, of the same period")
+        self._since[name] = since
+        self.latest[name] = place, what, cells
 
 
 _PROVIDERS = {
@@ -250,6 +259,19 @@ def _details(given: Any, place: str) -> Mapping[str, str]:
     if not isinstance(given, Mapping):
         return {}
     return {k.removeprefix("F_"): "" if v is None else str(v) for k, v in given.items()}
+
+
+def _unit(cells: Mapping[str, str]) -> tuple[str, ...]:
+    price = next(c for c in cells if c.startswith("price_per_"))
+    return price, cells["currency"], cells["usd_per_unit"]
+
+
+def _amount(cells: Mapping[str, str]) -> float:
+    """Return a price as a number; what is none counts as the dearest, and is refused later."""
+    try:
+        return float(cells[_unit(cells)[0]])
+    except ValueError:
+        return math.inf
 
 
 def _cells(

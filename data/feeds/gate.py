@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from data.currencies import plain
+from data.feeds.facts import with_known_facts
 from data.feeds.gathering import machine_of
 from data.feeds.reading import Reading
 from data.offers import Offer
@@ -118,7 +119,8 @@ def compare(
         Whether it lists only some of the offers of its providers: what it does not list stays.
     """
     known = {o.offer_id: o for o in before}
-    given = {o.offer_id: o for o in reading.offers}
+    offers = with_known_facts(reading.offers, known) if reading.prices_only else reading.offers
+    given = {o.offer_id: o for o in offers}
     providers = set(reading.providers)
     gone = {} if partial else _gone(known.values(), reading, set(had) - providers)
     covered = {

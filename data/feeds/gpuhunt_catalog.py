@@ -100,6 +100,7 @@ def read_gpuhunt(known: Mapping[str, Accelerator], observed_at: dt.date | None =
         rows_by_provider=rows,
         missing={NAMES.get(n, n): why for n, why in missing.items()},
         pricing=("on_demand", "spot"),
+        prices_only=True,
     )
 
 

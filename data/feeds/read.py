@@ -82,6 +82,10 @@ class Wanted:
             )
         if self.feed != "skypilot-csv" and any(named):
             raise CatalogError(f"provider belongs to skypilot-csv; rows of {self.feed} name it.")
+        if self.source and self.feed != "skypilot-csv":
+            raise CatalogError(f"source belongs to skypilot-csv; {self.feed} names it.")
+        if self.observed_at and self.feed not in ("skypilot-csv", "gpuhunt"):
+            raise CatalogError(f"observed_at belongs to lists without a day; {self.feed} has it.")
 
 
 def read_feed(
@@ -137,11 +141,12 @@ def _skypilot(wanted: Wanted, known: Mapping[str, Accelerator], day: dt.date) ->
     offers: list[Offer] = []
     skipped: list[Skipped] = []
     rows: dict[str, int] = {}
-    bare = 0
+    bare, line_end = 0, True
     for listing in wanted.listings:
         name = listing.place.replace("\\", "/").rpartition("/")[2]
         source = wanted.source or f"SkyPilot catalogue, {name}"
         text, place, provider = listing.text(), listing.place, listing.provider
+        line_end = line_end and text.endswith("\n")
         found = read_skypilot(text, place, provider, day, known, source=source)
         offers += found.offers
         skipped += found.skipped
@@ -157,14 +162,18 @@ def _skypilot(wanted: Wanted, known: Mapping[str, Accelerator], day: dt.date) ->
         without_accelerator=bare,
         rows_by_provider=rows,
         pricing=("on_demand", "spot"),
+        prices_only=True,
+        line_end=line_end,
     )
 
 
 def _own(wanted: Wanted, known: Mapping[str, Accelerator]) -> Reading:
-    faults = Faults()
+    faults, line_end = Faults(), True
     rows = []
     for listing in wanted.listings:
-        found = list(parse_csv(listing.text(), listing.place, faults))
+        text = listing.text()
+        line_end = line_end and text.endswith("\n")
+        found = list(parse_csv(text, listing.place, faults))
         if not found:
             faults.check()
             raise CatalogError(f"{listing.place}: holds no rows of offers.")
@@ -174,7 +183,15 @@ def _own(wanted: Wanted, known: Mapping[str, Accelerator]) -> Reading:
     counts: dict[str, int] = {}
     for offer in offers:
         counts[offer.provider] = counts.get(offer.provider, 0) + 1
-    return Reading(wanted.feed, wanted.place, offers, (), len(rows), rows_by_provider=counts)
+    return Reading(
+        feed=wanted.feed,
+        place=wanted.place,
+        offers=offers,
+        skipped=(),
+        rows=len(rows),
+        rows_by_provider=counts,
+        line_end=line_end,
+    )
 
 
 def _check_ids(offers: Iterable[Offer]) -> None:

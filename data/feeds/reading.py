@@ -33,6 +33,13 @@ class Listing:
     path: Path | None = None
     provider: str = ""
 
+    def raw(self) -> str:
+        """Return what is there, whatever it is; raises as `text` where it cannot be read."""
+        if self.content is not None:
+            return self.content.removeprefix("\ufeff")
+        assert self.path is not None
+        return read_text(self.path, "price list")
+
     def text(self) -> str:
         """Return the list.
 
@@ -41,11 +48,7 @@ class Listing:
         InputError
             If the file cannot be read, or what is in it is a web page.
         """
-        if self.content is not None:
-            found = self.content.removeprefix("\ufeff")
-        else:
-            assert self.path is not None
-            found = read_text(self.path, "price list")
+        found = self.raw()
         begin = found.lstrip()[:64].lower()
         if begin.startswith("<"):
             kind = "a web page (HTML)" if "html" in begin else "XML"
@@ -99,6 +102,10 @@ class Reading:
         Providers that the feed should have and that could not be read, with the reason.
     pricing
         Kinds of pricing that the feed tells of: it says nothing of offers of another kind.
+    line_end
+        Whether every list ended with a line end; one that is cut short mostly does not.
+    prices_only
+        Whether it tells nothing of networks, stock and smallest purchases; see `data.feeds.facts`.
     """
 
     feed: str
@@ -110,6 +117,8 @@ class Reading:
     rows_by_provider: Mapping[str, int] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     pricing: tuple[str, ...] = PRICING
+    prices_only: bool = False
+    line_end: bool = True
 
     @property
     def providers(self) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ def test_a_dry_run_makes_no_store(run, quotes, tmp_path):
     assert "bolt is gone: its offer would go." in told.stdout
     assert f"{out} was not written." in told.stdout
     assert not out.exists()
-    assert "1 refreshes" in run("refreshes").stdout
+    assert "1 refresh\n" in run("refreshes").stdout
 
 
 @pytest.mark.parametrize(

@@ -142,11 +142,22 @@ def test_focus_rows_that_are_no_offers():
     assert "usd_per_unit: is empty, but the price is in EUR" in reasons[4]
 
 
-def test_two_prices_for_one_period_are_refused():
-    text = json.dumps([focus(), focus(ContractedUnitPrice=40)])
-    with pytest.raises(InputError, match=r"row 2.*another price for the same period at .*row 1"):
-        read("focus-json", text)
-    assert len(read("focus-json", json.dumps([focus(), focus()])).offers) == 1
+def test_of_several_prices_in_a_period_the_lowest_counts():
+    rows = [focus(), focus(ContractedUnitPrice=40), focus(ContractedUnitPrice=41), focus()]
+    found = read("focus-json", json.dumps([*rows, focus(PricingUnit="GPU-Hours")]))
+    assert [str(o.price_per_node_hour_usd) for o in found.offers] == ["40"]
+    assert [(s.place[-5:], s.reason) for s in found.skipped] == [
+        ("row 1", "dearer than list-1, row 2, of the same period"),
+        ("row 3", "dearer than list-1, row 2, of the same period"),
+        ("row 4", "dearer than list-1, row 2, of the same period"),
+        ("row 5", "in another unit or currency than list-1, row 2"),
+    ]
+    assert read("focus-json", json.dumps([focus(), focus()])).skipped == ()
+    odd = read(
+        "focus-json",
+        json.dumps([focus(), focus(RegionId="eu", ListUnitPrice="n/a", ContractedUnitPrice=None)]),
+    )
+    assert "is not a number" in odd.skipped[0].reason
 
 
 def test_machines_of_the_catalogue():
@@ -235,6 +246,8 @@ def test_lists_that_give_no_offer():
         (Wanted("gpuhunt", (Listing("a", ""),)), "GPUHUNT_CATALOG_URL=file:///FOLDER"),
         (Wanted("skypilot-csv", (Listing("a", VMS),)), "give a provider for each file"),
         (Wanted("csv", (Listing("a", OWN, provider="aws"),)), "belongs to skypilot-csv"),
+        (Wanted("csv", (Listing("a", OWN),), source="x"), "source belongs to skypilot-csv"),
+        (Wanted("csv", (Listing("a", OWN),), observed_at=TODAY), "lists without a day"),
     ],
 )
 def test_what_is_asked_wrongly(wanted, named):

@@ -18,6 +18,7 @@ TEMPLATE = next(o for o in shipped_offers() if o.pricing == "on_demand" and not 
 
 
 def offer(name: str, price: str = "10", provider: str = "acme", **changes: object) -> Offer:
+    changes = {"network_gbps": None, "stock": None, "min_nodes": 1, **changes}
     changes = {"accelerator": "h100_sxm", "gpus_per_node": 4, "pricing": "on_demand", **changes}
     return replace(
         TEMPLATE,
@@ -117,6 +118,27 @@ def test_a_partial_list_takes_nothing_away():
     change = compare(ten(), reading(offer("3", "11")), partial=True, had=["bolt"])
     assert (change.removed, change.held, len(change.offers)) == ((), (), 10)
     assert [m.change_pct for m in change.moved] == [10.0]
+
+
+def test_what_a_price_list_does_not_say_is_kept():
+    """The network of a machine counts in every region; stock only in its own offer."""
+    machine = {"instance_type": "big"}
+    before = [offer("a", network_gbps=3200.0, stock=4, min_nodes=2, **machine)]
+    given = offer("a", "11", **machine), offer("new", **machine), offer("x", instance_type="y")
+    change = compare(before, reading(*given, prices_only=True))
+    facts = {o.offer_id: (o.network_gbps, o.stock, o.min_nodes) for o in change.offers}
+    assert facts == {
+        "acme/a": (3200.0, 4, 2),
+        "acme/new": (3200.0, None, 1),
+        "acme/x": (None, None, 1),
+    }
+    told = compare(before, reading(*given))
+    assert {o.offer_id: o.stock for o in told.offers}["acme/a"] is None
+    doubtful = [*before, offer("b", network_gbps=400.0, **machine)]
+    change = compare(doubtful, reading(*given, prices_only=True))
+    assert {o.offer_id: o.network_gbps for o in change.offers}["acme/new"] is None
+    other = compare(before, reading(offer("a", gpus_per_node=8, **machine), prices_only=True))
+    assert other.offers[0].network_gbps is None
 
 
 def test_an_older_list_is_counted():

@@ -32,6 +32,7 @@ PAGES = [
     "docs/performance-model.md",
     "docs/plan.md",
     "docs/registered-workloads.md",
+    "docs/price-feeds.md",
     "docs/rest.md",
     "docs/schemas.md",
     "docs/simulation.md",
@@ -64,6 +65,11 @@ def test_catalog_page_has_the_columns_of_the_data(page, script):
     for table in reference.tables():
         shown = marked.between(page("catalog.md"), table)
         assert shown == reference.column_table(table), "run docs/render_reference.py"
+
+
+def test_price_feeds_page_has_the_columns_that_are_read(page, script):
+    reference, marked = script("render_reference"), script("marked")
+    assert marked.between(page("price-feeds.md"), "focus") == reference.focus_table()
 
 
 def test_cli_page_has_every_command_and_option(page, script):

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from api.feeds.examine import examine
+from api.feeds.examine import LastTime, examine
 from api.feeds.prices import price_history
-from api.feeds.refresh import approve, default_name, providers_of, refresh, reject
+from api.feeds.refresh import approve, default_name, refresh, reject
 from api.feeds.shown import dry_run_document, refresh_document
 from api.schemas.refreshes import PriceHistory, RefreshDocument, RefreshList, RefreshRequest
 from api.service.access import Admin, Reader
@@ -23,7 +23,7 @@ from api.service.problems import MOST_FAULTS, ProblemError
 from api.service.routes.common import body, body_of, document, json_response, problems, service_of
 from api.service.service import Service
 from api.store.keys import Key
-from api.store.refreshes import NoRefreshError, NotHeldError, Refresh
+from api.store.refresh_records import NoRefreshError, NotHeldError, Refresh
 from data.errors import InputError
 from data.feeds.gate import Limits
 from data.feeds.read import Wanted
@@ -37,8 +37,6 @@ REFUSALS = (
 
 ANYONE = "anyone"
 """Who decided where no API key is asked for."""
-
-RefreshId = Annotated[str, Path(max_length=64)]
 
 
 @router.post(
@@ -76,7 +74,7 @@ async def post_refresh(
                 store.catalogs.load(base_id),
                 dt.date.today(),
                 limits=limits,
-                had=providers_of(store.refreshes.last_good(wanted.feed, name)),
+                last=LastTime.of(store.refreshes.last_good(wanted.feed, name)),
                 partial=given.partial,
             )
             if found.state == "refused":
@@ -106,7 +104,8 @@ async def list_refreshes(
     request: Request,
     key: Reader,
     name: Annotated[
-        str | None, Query(max_length=100, description="Only those of this name.")
+        str | None,
+        Query(max_length=100, pattern=r"^[^\x00-\x1f]*$", description="Only those of this name."),
     ] = None,
     state: Annotated[
         Literal["accepted", "unchanged", "held", "refused", "rejected"] | None,
@@ -136,7 +135,7 @@ async def list_refreshes(
     summary="Read a refresh",
     responses={200: document(RefreshDocument, "The refresh."), **problems("not-found")},
 )
-async def get_refresh(request: Request, key: Reader, refresh_id: RefreshId) -> Response:
+async def get_refresh(request: Request, key: Reader, refresh_id: str) -> Response:
     """Return one attempt to refresh prices, with the rows that changed."""
     found = await to_thread.run_sync(service_of(request).store.refreshes.get, refresh_id)
     if found is None:
@@ -147,9 +146,12 @@ async def get_refresh(request: Request, key: Reader, refresh_id: RefreshId) -> R
 @router.post(
     "/refreshes/{refresh_id}/approval",
     summary="Approve a held refresh",
-    responses={200: document(RefreshDocument, "The refresh."), **problems("not-found", "conflict")},
+    responses={
+        200: document(RefreshDocument, "The refresh."),
+        **problems("not-found", "conflict", "invalid"),
+    },
 )
-async def approve_refresh(request: Request, key: Admin, refresh_id: RefreshId) -> Response:
+async def approve_refresh(request: Request, key: Admin, refresh_id: str) -> Response:
     """Bring a held refresh in force.
 
     Where other prices came in force meanwhile it is compared again, and stays `held` if that shows
@@ -161,9 +163,12 @@ async def approve_refresh(request: Request, key: Admin, refresh_id: RefreshId) -
 @router.post(
     "/refreshes/{refresh_id}/rejection",
     summary="Reject a held refresh",
-    responses={200: document(RefreshDocument, "The refresh."), **problems("not-found", "conflict")},
+    responses={
+        200: document(RefreshDocument, "The refresh."),
+        **problems("not-found", "conflict", "invalid"),
+    },
 )
-async def reject_refresh(request: Request, key: Admin, refresh_id: RefreshId) -> Response:
+async def reject_refresh(request: Request, key: Admin, refresh_id: str) -> Response:
     """Decide that a held refresh does not come in force."""
     return await _decided(request, key, refresh_id, reject)
 

@@ -21,6 +21,10 @@ FAMILIES = {
     "minfleet_replannings": "counter",
     "minfleet_replanning_delay_seconds": "histogram",
     "minfleet_due_workloads": "gauge",
+    "minfleet_deliveries": "counter",
+    "minfleet_deliveries_waiting": "gauge",
+    "minfleet_catalog_refreshes": "counter",
+    "minfleet_catalog_refreshed_timestamp_seconds": "gauge",
 }
 
 

@@ -8,7 +8,12 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from service_kit import PROBLEM, Contract
 
-WRITES = {"/v1/catalog/offers", "/v1/catalog/models", "/v1/catalog/accelerators"}
+WRITES = {
+    "/v1/catalog/offers",
+    "/v1/catalog/models",
+    "/v1/catalog/accelerators",
+    "/v1/catalog/refreshes",
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +54,7 @@ def test_every_example_runs(client, document, plan):
         "/v1/catalog/models",
         "/v1/subscriptions",
         "/v1/workloads/{name}",
+        "/v1/catalog/refreshes",
     }
 
 

@@ -170,4 +170,5 @@ def test_the_command_line_goes_through_the_server(server, tmp_path, monkeypatch)
     assert "far/1,far" in run("export", "--provider", "far")
     path.write_text("<html></html>")
     assert "web page" in run(*ask, status=2)
+    assert "refused" in run("refreshes", "--name", "far", "--state", "refused")
     assert len(Catalog.load(out).offers) > 400

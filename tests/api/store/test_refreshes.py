@@ -12,11 +12,11 @@ from api.feeds import refresh as module
 from api.feeds.prices import price_history
 from api.feeds.refresh import approve, refresh, reject
 from api.store.catalogs import as_stored
-from api.store.refreshes import NoRefreshError, NotHeldError, Refresh
+from api.store.refresh_records import NoRefreshError, NotHeldError, Refresh
 from api.store.store import Store
 from api.store.tables import events
 from data.catalog import Catalog
-from data.errors import CatalogError, StoreError
+from data.errors import CatalogError, InputError, StoreError
 from data.feeds.gate import Limits
 from data.feeds.read import Wanted
 from data.feeds.reading import Listing
@@ -156,6 +156,7 @@ def test_a_provider_that_is_gone_is_held_until_it_is_let_go(store):
 
 BAD = {
     "a web page": "<!DOCTYPE html><html></html>",
+    "half a cell": listing(FIVE).listings[0].content[:-3],
     "half a row": listing(FIVE).listings[0].content[:-30],
     "prices x1000": listing({n: p * 1000 for n, p in FIVE.items()}).listings[0].content,
     "the future": listing(FIVE, "2027-11-20").listings[0].content,
@@ -179,6 +180,14 @@ def test_bad_feeds_are_refused_and_the_last_good_prices_hold(store, name):
     assert counts.ended == {("csv", "accepted"): 1, ("csv", "refused"): 1}
     good = store.refreshes.last_good("csv", "csv")
     assert counts.last_good == {("csv", "csv"): good.created_at}
+
+
+def test_lists_that_never_end_with_a_line_end_are_no_fault(store):
+    text = listing(FIVE).listings[0].content
+    for _ in range(2):
+        made = put(store, Wanted("csv", (Listing("quotes.csv", text.rstrip()),)))
+        assert made.report["line_end"] is False
+    assert made.state == "unchanged"
 
 
 def test_a_refusal_leaves_what_is_held(store):
@@ -249,6 +258,8 @@ def test_another_import_meanwhile_is_kept(store, monkeypatch):
 def test_what_is_asked_wrongly_is_not_recorded(store):
     with pytest.raises(CatalogError):
         put(store, Wanted("csv"))
+    with pytest.raises(InputError, match="at most 100 printable characters"):
+        put(store, listing(FIVE), name="x" * 101)
     assert store.refreshes.list(10) == []
 
 
