@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.difference_words import difference_document, headline
 from solver.difference import plan_difference
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SETTINGS = {
     "weight_precision": "fp8",
@@ -133,6 +135,7 @@ pools = st.lists(
 )
 
 
+@unhurried
 @given(pools, pools)
 def test_replicas_add_up_and_turning_round_turns_the_sign(one, other):
     """Σ change of the pools = replicas of the second − replicas of the first."""

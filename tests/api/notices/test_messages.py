@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.notices import chat
@@ -14,6 +14,8 @@ from api.schemas.base import undeclared_fields
 from api.schemas.notices import EventDocument
 from api.store.events import KINDS, Event
 from api.store.records import now
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 POOL = {
     "role": "aggregated",
@@ -133,6 +135,7 @@ def test_every_event_is_documented(kind, document):
     assert body["text"].startswith(found["title"].split(":")[0])
 
 
+@unhurried
 @given(st.text(max_size=4000), st.text(max_size=300))
 def test_a_chat_gets_no_more_than_it_takes(text, title):
     found = {"title": title, "text": text, "url": None, "kind": "k", "created_at": "2026-11-22T08"}

@@ -10,7 +10,7 @@ import socket
 import anyio
 import pytest
 from aiosmtpd.controller import Controller
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -21,6 +21,8 @@ from api.notices.sender import Sender
 from api.notices.sending import NotDeliveredError
 from api.service.settings import Settings
 from api.store.subscriptions import new_secret
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LOOPBACK = Reach(("127.0.0.1",))
 
@@ -155,6 +157,7 @@ def test_a_mail_server_inside_needs_a_setting(mailbox, subscription, event):
     assert mailbox.taken == []
 
 
+@unhurried
 @given(
     st.integers(1, 200),
     st.floats(0.01, 1e3),

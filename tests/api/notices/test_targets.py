@@ -5,13 +5,15 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.notices import targets
 from api.notices.addresses import Reach, is_public
 from api.notices.targets import checked, masked, without_secrets
 from data.errors import InputError
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NOWHERE = Reach()
 LOOPBACK = Reach(("127.0.0.0/8",))
@@ -47,6 +49,7 @@ def test_private_addresses_are_refused_however_they_are_written(address):
         checked("webhook", f"https://{host}/x", NOWHERE)
 
 
+@unhurried
 @given(st.ip_addresses(v=4))
 def test_an_ipv4_address_is_as_public_in_ipv6(address):
     for written in (f"::ffff:{address}", f"64:ff9b::{address}"):

@@ -18,11 +18,13 @@ FAMILIES = {
     "minfleet_workers": "gauge",
     "minfleet_worker_deaths": "counter",
     "minfleet_refusals": "counter",
-    "minfleet_catalog_refreshes": "counter",
-    "minfleet_catalog_refreshed_timestamp_seconds": "gauge",
     "minfleet_replannings": "counter",
     "minfleet_replanning_delay_seconds": "histogram",
     "minfleet_due_workloads": "gauge",
+    "minfleet_deliveries": "counter",
+    "minfleet_deliveries_waiting": "gauge",
+    "minfleet_catalog_refreshes": "counter",
+    "minfleet_catalog_refreshed_timestamp_seconds": "gauge",
 }
 
 
