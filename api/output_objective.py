@@ -107,6 +107,10 @@ def verdict(plan: Plan) -> str:
         if plan.status == "optimal":
             return "Proven: no commitments and fleets serve these rates for less."
         return "Not proven: other commitments or fleets may serve these rates for less."
+    if plan.change is not None:
+        if plan.status == "optimal":
+            return "Proven: with the change from the running fleet, no other fleet is cheaper."
+        return "Not proven: with the change from the running fleet, another may be cheaper."
     aim = plan.objective.get("minimize", "cost")
     then = plan.objective.get("then")
     if plan.status != "optimal":

@@ -10,6 +10,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -64,6 +65,13 @@ FRONTIERS = {
     "    --sensitivity --plot docs/sensitivity.svg",
 }
 """Part of frontiers.md → the command whose output it shows."""
+
+REPLANS = [
+    "minfleet replan examples/chat-70b.yaml --current running.json \\\n"
+    f"    --offers examples/replanning/offers-{month}.csv --at {day}T09:00Z"
+    for month, day in (("june", "2026-06-10"), ("july", "2026-07-10"))
+]
+"""Commands that replanning.md shows."""
 
 
 def commands() -> list[str]:
@@ -124,6 +132,19 @@ def aims() -> str:
     return "\n".join(lines)
 
 
+def replanned() -> str:
+    """Return decisions on a fleet that runs, in a file that is not kept."""
+    first = "minfleet plan examples/chat-70b.yaml --offers examples/replanning/offers-may.csv"
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/running.json"
+        headline = printed(f"{first} --out {path}").splitlines()[0]
+        blocks = [f"```console\n$ {first} \\\n    --out running.json\n{headline}\n…\n```"]
+        for command in REPLANS:
+            told = printed(command.replace("running.json", path))
+            blocks.append(f"```console\n$ {command}\n{told}\n```")
+    return "\n\n".join(blocks)
+
+
 def section(command: str) -> str:
     """Return one example: its file, its command and what that prints."""
     path = ROOT / shlex.split(command)[2]
@@ -137,6 +158,7 @@ def write() -> None:
     """Write all pages."""
     sections = "\n\n".join(section(command) for command in commands())
     rewrite(HERE / "examples.md", {"examples": sections})
+    rewrite(HERE / "replanning.md", {"example": replanned()})
     rewrite(ROOT / "README.md", {"plan": console(FIRST)})
     rewrite(HERE / "comparison.md", {"example": console(COMPARE)})
     parts = {"aims": aims(), "budget": console(BUDGET), "batch": console(BATCH)}

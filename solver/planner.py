@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -257,10 +258,13 @@ def solve_problem(
     options: Options,
     improved: Improved | None = None,
     known_usd: float | None = None,
+    *,
+    only_below: float = math.inf,
 ) -> tuple[Problem, Solved, dict[int, Prediction]]:
     """Solve; where the mix of a pool misses a target, tighten the pool and solve again.
 
-    `improved` and `known_usd` are those of `cheapest_fleet`.
+    `improved` and `known_usd` are those of `cheapest_fleet`; a fleet whose objective is not below
+    `only_below` is of no interest, and not looked into further.
     """
     for round_ in range(TIGHTENING_ROUNDS + 1):
         solved = best_fleet(
@@ -274,7 +278,7 @@ def solve_problem(
         )
         if improved is not None and problem.order[0].name == "cost":
             improved(solved.result.objective, solved.result.bound)
-        if solved.fleet is None:
+        if solved.fleet is None or solved.fleet.value(problem.order[0]) >= only_below:
             return problem, solved, {}
         predicted = predictions(problem, solved.fleet)
         factors = misses(problem, solved.fleet, predicted)

@@ -18,7 +18,7 @@ def tiers_of(offers: Iterable[Offer]) -> tuple[Offer, ...]:
     """Return the offers with those of several prices replaced by one offer a price."""
     found = []
     for offer in offers:
-        flat = replace(offer, price_steps=())
+        flat = replace(offer, price_steps=()) if offer.price_steps else offer
         found.append(flat)
         found += [
             replace(

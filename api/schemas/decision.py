@@ -290,7 +290,7 @@ class Confirmations(Document):
     """Decisions in a row that found the same fleet worth its change."""
 
     needed: Count
-    """As many as the policy asks for where interruptible offers are in it, else 1."""
+    """As many as the policy asks for where interruptible offers are in it, else 0."""
     had: Count
     """This one included."""
 

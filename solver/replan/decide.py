@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,9 @@ from solver.replan.weigh import (
 from solver.workload import Workload
 
 Progress = Callable[[str], None]
+
+SAME = 1e-9
+"""Costs nearer to one another than this, relatively, are one."""
 
 LEAST_GAP = 1e-8
 """Gap asked of the engine at least, where little of the cost is not sunk."""
@@ -192,8 +196,9 @@ def _solve(
     change = problem.instance.change
     assert change is not None
     known = running.total_usd if held.holds else None
-    problem, solved, predicted = solve_problem(problem, options, known_usd=known)
-    if solved.fleet is None:
+    below = math.inf if known is None else known * (1 - SAME)
+    problem, solved, predicted = solve_problem(problem, options, known_usd=known, only_below=below)
+    if solved.fleet is None or solved.fleet.value(problem.order[0]) >= below:
         return solved, None
     found = Weighed(program, problem, solved, solved.fleet, predicted, running, change)
     return solved, found if found.better or not held.holds else None

@@ -251,6 +251,6 @@ def _certificate(
 def _confirmations(told: Told) -> dict[str, int]:
     spot = told.weighed is not None and told.weighed.interruptible
     return {
-        "needed": told.policy.spot_confirmations if spot else 1,
+        "needed": told.policy.spot_confirmations if spot else 0,
         "had": told.memory.confirmations,
     }

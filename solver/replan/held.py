@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
+from data.coefficients import CoefficientTable
+from data.offers import Offer
 from solver.assemble import predictions
-from solver.change import Change
+from solver.candidates import Candidate, CandidateKey
+from solver.change import Change, PoolKey
+from solver.demand import Demand
 from solver.engines.highs import solve_highs
 from solver.engines.result import EngineResult, Termination
 from solver.fleet import Fleet, read_fleet
-from solver.instance import Instance
+from solver.instance import Caps, Instance
 from solver.planner import TIGHTENING_ROUNDS, Options, misses
 from solver.power import WATTS_PER_KW
 from solver.problem import Problem
 from solver.program import compile_program
+from solver.remembered import Remembered
 from solver.replan.coverage import ENOUGH, Coverage, Group
 from solver.replan.kinds import Kinds
 from solver.replan.running import Running
@@ -45,6 +53,43 @@ class Held:
     broken: tuple[str, ...]
     refused: bool = False
 
+    @property
+    def weight(self) -> float:
+        """Size of the answer; one that another time limit might change is not kept."""
+        late = self.result is not None and self.result.termination is Termination.LIMIT
+        return math.inf if late else 1.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """All that decides whether a fleet holds. Prices do not, so it is asked again and again.
+
+    Attributes
+    ----------
+    pools, nodes
+        What runs.
+    offers
+        The offers of its nodes, without prices unless there is a budget.
+    broken
+        What it breaks apart from the program.
+    """
+
+    demands: tuple[Demand, ...]
+    rates_rps: tuple[float, ...]
+    caps: Caps
+    candidates: tuple[Candidate, ...]
+    factors: frozenset[tuple[CandidateKey, float]]
+    pools: frozenset[tuple[PoolKey, int]]
+    nodes: frozenset[tuple[str, int]]
+    offers: tuple[Offer, ...]
+    broken: tuple[str, ...]
+    leaves: bool
+    coefficients: CoefficientTable
+    engine: tuple[str, int]
+
+
+_HELD: Remembered[Question, Held] = Remembered(lambda held: held.weight, 4000)
+
 
 def hold(
     problem: Problem, change: Change, kinds: Kinds, running: Running, options: Options
@@ -52,12 +97,53 @@ def hold(
     """Return whether the running fleet holds: shares are free, everything else is fixed.
 
     Where a mix misses a target, rates are tightened and the program is solved again, as for any
-    plan; the plan's own tightening is where this starts.
+    plan; the plan's own tightening is where this starts. The answer is remembered.
     """
+    broken = tuple(_broken(problem, running, kinds))
     instance = _as_it_is(problem.instance, change, kinds)
+    serving = problem.workload.serving
+    budget = instance.caps.max_cost_per_hour_usd is not None
+    question = Question(
+        demands=problem.demands,
+        rates_rps=instance.rates_rps,
+        caps=instance.caps,
+        candidates=instance.candidates,
+        factors=frozenset(kinds.factors.items()),
+        pools=frozenset(change.pools.items()),
+        nodes=frozenset(change.nodes.items()),
+        offers=tuple(o if budget else _unpriced(o) for o in instance.offers),
+        broken=broken,
+        leaves=bool(running.lost),
+        coefficients=problem.coefficients,
+        engine=(serving.engine, serving.chunk_tokens),
+    )
+    return _HELD.get(question, lambda: _hold(problem, instance, kinds, running, options, broken))
+
+
+def _unpriced(offer: Offer) -> Offer:
+    """Return an offer with what has nothing to do with whether it holds a fleet taken out."""
+    return replace(
+        offer,
+        price_per_node_hour_usd=Decimal(1),
+        upfront_usd=None,
+        observed_at=dt.date.min,
+        usd_per_unit=None,
+        rate_date=None,
+        source="",
+        notes="",
+    )
+
+
+def _hold(
+    problem: Problem,
+    instance: Instance,
+    kinds: Kinds,
+    running: Running,
+    options: Options,
+    broken: tuple[str, ...],
+) -> Held:
     coverage = Coverage(instance, instance.rated().candidates)
     carries = coverage.factor(replicas_at(kinds, coverage))
-    broken = tuple(_broken(problem, running, kinds))
     if running.lost or broken or kinds.refused:
         return Held(False, None, carries, broken, bool(kinds.refused))
     result, fleet = _solve(instance, options)

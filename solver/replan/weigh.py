@@ -238,7 +238,7 @@ def patience_rules(
         at_least(
             "spot_confirmations",
             None if weighed is None else float(memory.confirmations),
-            float(policy.spot_confirmations if spot else 1),
+            float(0 if calm else policy.spot_confirmations),
             unit="decisions",
             decides="switch",
             meaning="consecutive decisions that found this fleet worth its change"

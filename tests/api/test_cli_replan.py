@@ -28,7 +28,7 @@ def offers(**prices: float) -> str:
     chips = {"fast": "h100_sxm", "slow": "l40s", "spot": "l40s"}
     pricing = {"spot": "spot"}
     return HEAD + "".join(
-        f"{name},acme,eu,{chips[name]},1,{price},{pricing.get(name, 'on_demand')},2026-07-01,a quote\n"
+        f"{name},acme,eu,{chips[name]},1,{price},{pricing.get(name, 'on_demand')},2026-07-01,us\n"
         for name, price in prices.items()
     )
 

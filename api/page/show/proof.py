@@ -24,7 +24,7 @@ def proof(plan: Mapping[str, Any]) -> Cell:
     sure = plan["status"] in ("optimal", "infeasible")
     items = [tag("li", text(s), class_=kind) for kind, s in _steps(plan, found)]
     plain = found.objective.get("minimize", "cost") == "cost" and not (
-        found.load or found.batch or found.schedule
+        found.load or found.batch or found.schedule or found.change
     )
     cheapest = plan["status"] == "optimal" and plain
     return section(
@@ -39,6 +39,8 @@ def _steps(plan: Mapping[str, Any], found: Plan) -> Iterator[Step]:
     if c["objective"] is None:
         yield _without_fleet(plan, _engine(c))
     else:
+        if found.change is not None:
+            yield "open", _beside(found.change)
         yield from _part(c, unit)
         if then := c.get("then"):
             yield from _part(then, then["unit"], among="Among the fleets that are equal in that, ")
@@ -48,6 +50,15 @@ def _steps(plan: Mapping[str, Any], found: Plan) -> Iterator[Step]:
     if check is not None:
         yield check
     yield _search(plan)
+
+
+def _beside(change: Mapping[str, Any]) -> str:
+    """Say what costs are of, in the proof of a plan that was made beside a running fleet."""
+    within = " Only fleets that keep the policy's rules count." if change["within_rules"] else ""
+    return (
+        f"Costs below include the change from the running fleet, {usd(change['total_usd'])} spread "
+        f"over {change['payback_h']:g} hours.{within}"
+    )
 
 
 def _engine(part: Mapping[str, Any]) -> str:
