@@ -96,7 +96,7 @@ def invoke_due(invoke):
         (["--due", "--policy", "p.yaml"], "--policy has no use with --due"),
         (["--due", "chat.yaml"], "WORKLOAD has no use with --due"),
         (["chat.yaml", "--current", "p.json", "--server", "http://x"], "--server goes with --due"),
-        ([], "give WORKLOAD and --current"),
+        ([], "WORKLOAD is missing"),
         (["--due", "--server", "ftp://x"], "is not a URL"),
         (["--due", "--store-url", "mysql://x"], "store_url"),
     ],
