@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from solver.blocks import UNIT, Fraction, Number, Strict
+from solver.blocks import UNIT, Fraction, Number, Strict, refuse_truth_values
 
 Aim = Literal["cost", "gpus", "energy", "carbon"]
 
@@ -32,7 +32,7 @@ class GridFactorsSpec(Strict):
 
     default: GramsPerKwh | None = None
     """Where a region has no figure, neither here nor shipped; null for the world's average, 473."""
-    by_region: dict[str, GramsPerKwh] = {}
+    by_region: Annotated[dict[str, GramsPerKwh], BeforeValidator(refuse_truth_values)] = {}
     """Figures by region, as `us-east-1` or `aws/us-east-1`; they go before the shipped ones."""
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -16,17 +16,7 @@ from pydantic import (
 UNIT = "x-unit"
 """Key of a field's unit in its JSON schema."""
 
-
-def _no_truth_value(value: object) -> object:
-    """YAML reads yes, on and true as a truth value, which would count as the number 1."""
-    if isinstance(value, bool):
-        raise ValueError("should not be true or false")
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
-"""A number also within lists and maps; truth values are none."""
-
+Number = Annotated[float, Field(allow_inf_nan=False)]
 Fraction = Annotated[Number, Field(json_schema_extra={UNIT: "fraction"})]
 
 
@@ -39,6 +29,16 @@ class Strict(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _truth_values_are_rare(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse truth values where none is meant, such as for whole numbers."""
-        return value if info.field_name == "disaggregation" else _no_truth_value(value)
+    def _no_truth_value(cls, value: object, info: ValidationInfo) -> object:
+        """YAML reads yes, on and true as a truth value, which would count as the number 1."""
+        if isinstance(value, bool) and info.field_name != "disaggregation":
+            raise ValueError("should not be true or false")
+        return value
+
+
+def refuse_truth_values(values: object) -> object:
+    """Refuse truth values among the numbers of a list or a map, as a validator of such a field."""
+    inner = values.values() if isinstance(values, Mapping) else values
+    if isinstance(inner, Iterable) and any(isinstance(value, bool) for value in inner):
+        raise ValueError("should have no true or false among its numbers")
+    return values

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from data.offers import Offer
-from solver.blocks import UNIT, Number, Strict
+from solver.blocks import UNIT, Number, Strict, refuse_truth_values
 from solver.horizon.periods import Period, Start
 
 HOURS_PER_DAY = 24
@@ -38,9 +38,12 @@ class DemandSpec(Strict):
     The plan then has a fleet for every period, and commitments for the whole horizon.
     """
 
-    hourly: list[Factor] | None = None
+    hourly: Annotated[list[Factor] | None, BeforeValidator(refuse_truth_values)] = None
     """Factors on every rate, hour by hour: 24 for a day that repeats, or 168 for a week."""
-    monthly: Annotated[list[Factor], Field(min_length=1, max_length=120)] | None = None
+    monthly: Annotated[
+        Annotated[list[Factor], Field(min_length=1, max_length=120)] | None,
+        BeforeValidator(refuse_truth_values),
+    ] = None
     """Further factors, one for each month of the horizon: a growth path."""
     horizon_months: (
         Annotated[int, Field(ge=1, le=120, json_schema_extra={UNIT: "months"})] | None
