@@ -121,8 +121,8 @@ async def resolve(host: str, port: int) -> list[Address]:
 
     Raises
     ------
-    OSError
-        If it has none, or no name server answers.
+    OSError, UnicodeError
+        If it has none, is no name, or no name server answers.
     """
     known = literal(host)
     if known is not None:
@@ -139,7 +139,7 @@ def resolve_now(host: str) -> list[Address]:
         return [known]
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):  # unknown, or no name at all
         return []
     hosts = dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found)
     return [ipaddress.ip_address(h) for h in hosts]

@@ -46,7 +46,7 @@ async def post(
         addresses = await resolve(host, parts.port or 443)
         addresses = check_host(host, addresses, reach)
         check_scheme(parts.scheme, host, addresses, reach)
-    except OSError:
+    except (OSError, UnicodeError):
         raise NotDeliveredError(f"{host} is not known to the name server.") from None
     except RefusedAddressError as error:
         raise NotDeliveredError(str(error)) from None

@@ -64,10 +64,12 @@ def checked(kind: str, target: str, reach: Reach) -> str:
 
 
 def _check_web(target: str, reach: Reach) -> None:
+    from httpx import URL, InvalidURL
+
     try:
         parts = urlsplit(target)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
+        host, _ = URL(target).host, parts.port
+    except (ValueError, InvalidURL):
         raise InputError("target: is not a URL; write https://HOST/PATH.") from None
     if parts.scheme not in ("http", "https") or not host:
         raise InputError("target: must begin with https:// and name a host.")
@@ -92,6 +94,10 @@ def _check_apprise(kind: str, target: str, reach: Reach) -> None:
         raise InputError(
             f"target: for a URL of your own, use the kind 'webhook' instead of {scheme}://."
         )
+    try:
+        urlsplit(target)
+    except ValueError:
+        raise InputError(f"target: is not a URL; is the host of {scheme}:// whole?") from None
     check_plugin(plugin_of(target), reach)
 
 

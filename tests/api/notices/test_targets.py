@@ -130,3 +130,26 @@ def test_enough_is_shown_to_tell_them_apart():
         "mailtos://smtp.example.com to ops@example.com",
         "slack://…",
     ]
+
+
+URLS = st.builds(
+    "{}://{}{}".format,
+    st.sampled_from(["https", "http", "mailto", "mailtos", "slack", "ntfy", "discord"]),
+    st.text("ab.:@[]%0-_é{}", max_size=80),
+    st.text("/?=&#ab%é{}", max_size=20),
+)
+
+
+@settings(unhurried, max_examples=60)
+@given(st.sampled_from(["webhook", "slack", "email", "apprise"]), URLS | st.text(max_size=100))
+def test_whatever_is_given_is_taken_or_refused_in_a_sentence(kind, target):
+    kept, said = target, ""
+    try:
+        kept = checked(kind, target, Reach(plain_http=True))
+    except InputError as error:
+        said = str(error)
+    if said:
+        assert said.startswith("target: ")
+    else:
+        assert "://" in masked(kind, kept)
+        without_secrets("text", kept)
