@@ -153,9 +153,9 @@ def measure(name: str, tasks: list[RowTask], runs: int) -> None:
     """Print the lines of one kind of workload."""
     import solver.crew.crew
 
-    alone = 0.0
     given = ground()
     for where in ("here", "Dask"):
+        alone = 0.0
         for workers in (1, 2):
             if where == "here":
                 solver.crew.crew.START_S = -1.0  # processes from the third task on
