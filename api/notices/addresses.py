@@ -11,8 +11,12 @@ import ipaddress
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from anyio import getaddrinfo
+
+if TYPE_CHECKING:
+    from api.service.settings import Settings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -36,14 +40,23 @@ class Reach:
         Host names, addresses and networks (CIDR) that may be private; ``*`` for all.
     plain_http
         Whether http is good enough beyond loopback.
+    loopback
+        Whether this machine itself may be reached: where whoever can ask is on it already.
     """
 
     private_hosts: tuple[str, ...] = ()
     plain_http: bool = False
+    loopback: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> Reach:
+        """Return what the settings of a server allow."""
+        hosts, own = tuple(settings.notify_private_hosts), not settings.asks_for_keys
+        return cls(hosts, settings.notify_http, loopback=own)
 
     def permits(self, host: str, address: Address) -> bool:
         """Whether something may go to a host at that address."""
-        if is_public(address):
+        if is_public(address) or (self.loopback and _bare(address).is_loopback):
             return True
         for entry in self.private_hosts:
             if entry == ANY or entry.lower() == host.lower():

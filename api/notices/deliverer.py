@@ -43,7 +43,7 @@ log = structlog.get_logger("minfleet.notices")
 
 def sender_of(settings: Settings) -> Sender:
     """Return what sends under some settings."""
-    reach = Reach(tuple(settings.notify_private_hosts), settings.notify_http)
+    reach = Reach.of(settings)
     return Sender(reach, settings.notify_timeout_s, settings.public_url, threads=AT_ONCE)
 
 

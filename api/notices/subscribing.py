@@ -28,7 +28,7 @@ def subscribe(
     InputError
         If the target is none of its kind, or may not be sent to.
     """
-    reach = Reach(tuple(settings.notify_private_hosts), settings.notify_http)
+    reach = Reach.of(settings)
     target = checked(request.kind, request.target, reach)
     events = list(dict.fromkeys(request.events))
     return store.subscriptions.create(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from api.notices import targets
 from api.notices.addresses import Reach, is_public
 from api.notices.targets import checked, masked, without_secrets
+from api.service.settings import Settings
 from data.errors import InputError
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -153,3 +154,15 @@ def test_whatever_is_given_is_taken_or_refused_in_a_sentence(kind, target):
     else:
         assert "://" in masked(kind, kept)
         without_secrets("text", kept)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "allowed"),
+    [({}, True), ({"require_keys": True}, False), ({"host": "0.0.0.0"}, False)],
+)
+def test_this_machine_is_reached_where_whoever_asks_is_on_it(chosen, allowed):
+    reach = Reach.of(Settings(store_url="sqlite:///unused.db", **chosen))
+    for address in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+        assert reach.permits("here", ipaddress.ip_address(address)) == allowed
+    assert not reach.permits("metadata", ipaddress.ip_address("169.254.169.254"))
+    assert not reach.permits("office", ipaddress.ip_address("10.1.2.3"))

@@ -61,7 +61,7 @@ def test_removed_is_gone(client, subscribed):
         ({"kind": "pigeon"}, "kind"),
         ({"events": ["decision.swich"]}, "events.0"),
         ({"target": "http://169.254.169.254/latest/meta-data"}, "no public address"),
-        ({"target": "https://127.0.0.1:1/SECRET-TOKEN"}, "no public address"),
+        ({"target": "https://10.0.0.1:1/SECRET-TOKEN"}, "no public address"),
         ({"kind": "email", "target": "ops:SECRET-TOKEN@example.com"}, "mailtos://USER"),
         ({"events": None, "evnts": []}, "evnts"),
     ],
