@@ -159,7 +159,7 @@ class Client(PriceCalls, WorkloadCalls):
         more
             What a `ComparisonRequest` has besides.
         """
-        from solver.comparison.comparison import content_to_compare
+        from solver.comparison.content import content_to_compare
 
         content = content_of(workload)
         if isinstance(workload, (str, Path)):

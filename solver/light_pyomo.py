@@ -1,13 +1,22 @@
-"""Pyomo, without the half second that its SciPy hook adds to a cold start.
+"""Pyomo, without the second that its SciPy hook adds to a cold start.
 
-Pyomo watches for the import of SciPy and then loads ``scipy.stats`` at once, for features that are
-not used here. Taking the watch away is harmless: Pyomo still loads it when it needs it itself.
+Pyomo loads ``scipy.stats`` as soon as SciPy is there, for features that are not used here: at once
+where SciPy was imported before it, else by watching for that import. So it does not see SciPy while
+it is imported, and its watch is taken away. That is harmless: it still loads SciPy when it needs it
+itself.
 """
 
 from __future__ import annotations
 
-import pyomo.environ as pyo
-from pyomo.common import dependencies
+import sys
+
+_scipy = sys.modules.pop("scipy", None)
+try:
+    import pyomo.environ as pyo
+    from pyomo.common import dependencies
+finally:
+    if _scipy is not None:
+        sys.modules["scipy"] = _scipy
 
 _watch = getattr(dependencies, "_DeferredImportCallbackFinder", None)
 if _watch is not None:

@@ -69,12 +69,12 @@ class LiveServer:
     store_url
         Store to serve.
     settings
-        Name → value, as ``queue_limit=3``. Without the page a server starts sooner.
+        Name → value, as ``queue_limit=3``. With one worker and no page a server starts sooner.
     """
 
     def __init__(self, store_url: str, folder: Path, **settings: object) -> None:
         self.store_url, self.log_path = store_url, folder / f"serve-{time.monotonic_ns()}.log"
-        given = {"store_url": store_url, "port": 0, "workers": 2, "page": False, **settings}
+        given = {"store_url": store_url, "port": 0, "workers": 1, "page": False, **settings}
         environment = {f"MINFLEET_{k.upper()}": str(v) for k, v in given.items()}
         with self.log_path.open("w") as log:
             self.process = subprocess.Popen(

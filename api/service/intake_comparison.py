@@ -12,7 +12,7 @@ from api.service.intake import Intake, cells_of, edition, parsed
 from api.store.jobs import NewJob
 from api.store.records import digest_of
 from data.errors import InputError, UnknownNameError
-from solver.comparison.comparison import content_to_compare
+from solver.comparison.content import content_to_compare
 
 CHECKED_APART = ("workload", "offers", "accelerators", "measured", "coefficients")
 """Parts that have checks of their own, with sentences that name the row."""

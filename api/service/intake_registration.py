@@ -20,6 +20,7 @@ from api.store.registered import Content
 from data.errors import InputError
 from solver.replan.memory import Memory
 from solver.replan.policy import Policy
+from solver.replan.supported import refuse_unsupported
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -57,8 +58,6 @@ def registration(intake: Intake, content: Any) -> Content:
         If something in it is wrong, or beyond the limits.
     """
     envelope = intake.envelope(content, Registration)
-    from solver.replan.decide import refuse_unsupported  # it loads the engines
-
     workload = intake.workload(envelope.get("workload"))
     refuse_unsupported(workload)
     for name in ("measured", "coefficients"):

@@ -122,21 +122,6 @@ def _allowing(workload: Workload, wanted: Iterable[Offer]) -> Workload:
     )
 
 
-def content_to_compare(workload: Workload, content: Entry) -> Entry:
-    """Return the content of a workload such that comparing it elsewhere is the same.
-
-    Parameters
-    ----------
-    content
-        Of the workload, every default filled in. Ways of buying that it did not name are left out,
-        since named ones are a limit to a comparison.
-    """
-    if "pricing" in workload.hardware.model_fields_set:
-        return content
-    hardware = {k: v for k, v in content["hardware"].items() if k != "pricing"}
-    return {**content, "hardware": hardware}
-
-
 def _named(catalog: Catalog, offers: Sequence[str] | None) -> dict[str, Offer]:
     """Return the offers to compare by id."""
     known = {o.offer_id: o for o in catalog.offers}

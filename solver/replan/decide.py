@@ -11,7 +11,6 @@ from typing import Any
 
 from data.catalog import Catalog
 from data.coefficients import CoefficientTable, load_coefficients, shipped_coefficients
-from data.errors import InputError
 from solver.change import Change, WorthRules
 from solver.fleet import Solved
 from solver.footprint import check_regions
@@ -29,6 +28,7 @@ from solver.replan.propose import plan_of
 from solver.replan.rules import Rule
 from solver.replan.running import Running, as_it_runs, commitment, read_running
 from solver.replan.stage import most_per_step, steps_of
+from solver.replan.supported import refuse_unsupported
 from solver.replan.weigh import (
     Weighed,
     money_rules,
@@ -129,37 +129,6 @@ def replan(
     free = _solve(problem, sharper, held, running, "free")
     desk = _Desk(catalog, policy, options, moment, progress)
     return desk.decide(problem, running, kinds, change, held, free, sharper, memory)
-
-
-def refuse_unsupported(workload: Workload) -> None:
-    """Raise where a workload asks for what re-planning does not do.
-
-    Raises
-    ------
-    InputError
-        With a sentence for each kind.
-    """
-    if workload.demand is not None:
-        raise InputError(
-            "demand: re-planning is for steady rates, and a schedule has fleets that come and go "
-            "every day; leave demand out, or plan the schedule anew."
-        )
-    if workload.batch is not None:
-        raise InputError(
-            "batch: re-planning is for requests that keep arriving, and a batch ends; plan what "
-            "is left of it as a batch of its own."
-        )
-    if workload.objective.maximize is not None:
-        raise InputError(
-            "objective.maximize: re-planning lowers the cost of a load that is given; leave "
-            "maximize out and give the rates that are to be served."
-        )
-    if workload.objective.order != ("cost",):
-        raise InputError(
-            f"objective: re-planning weighs a saving in dollars against the cost of the change, "
-            f"and cannot make {' and then '.join(workload.objective.order)} smallest; set "
-            "minimize to cost and leave then out."
-        )
 
 
 def _change(kinds: Kinds, running: Running, policy: Policy) -> Change:

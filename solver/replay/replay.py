@@ -13,8 +13,8 @@ from data.errors import InputError
 from data.price_changes import Skipped
 from solver.measured import MeasuredCapacity
 from solver.planner import plan
-from solver.replan.decide import refuse_unsupported
 from solver.replan.policy import Policy
+from solver.replan.supported import refuse_unsupported
 from solver.replay.baselines import always, never
 from solver.replay.change import ChangeCost
 from solver.replay.clairvoyant import Clairvoyant, clairvoyant

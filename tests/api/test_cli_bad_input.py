@@ -236,7 +236,7 @@ def test_an_unknown_command_names_the_nearest(refusal):
 USAGE: dict[str, tuple[tuple[str, ...], str, str]] = {
     "unknown option": (("plan", "x", "--jsn"), "(did you mean '--json'?)", "plan --help"),
     "unknown option of the program": (("--foo",), "'--foo'", "--help"),
-    "unknown command": (("plann",), "(did you mean 'plan'?)", "--help"),
+    "unknown command": (("plann",), "(did you mean 'plan'", "--help"),
     "unknown command of a group": (("catalog", "lst"), "(did you mean 'list'?)", "catalog --help"),
     "no argument": (("verify",), "Missing argument 'PLAN'", "verify --help"),
     "no option": (("estimate", "x"), "'--accelerator'", "estimate --help"),

@@ -74,7 +74,7 @@ def test_workers_and_queue(client):
 
     until(look, "the first beat")
     told = families(client)
-    assert told['minfleet_workers{state="idle"}'] == 2
+    assert told['minfleet_workers{state="idle"}'] == 1
     assert told['minfleet_queue_jobs{state="queued"}'] == 0
     assert told["minfleet_worker_deaths_total"] == 0
 

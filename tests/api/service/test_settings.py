@@ -39,6 +39,13 @@ WORKING = {
     "log_format": ("text", "text"),
     "log_level": ("error", "error"),
     "otel": ("1", True),
+    "public_url": ("https://minfleet.example", "https://minfleet.example"),
+    "notify_private_hosts": ('["10.0.0.0/8"]', ["10.0.0.0/8"]),
+    "notify_http": ("true", True),
+    "notify_timeout_s": ("4", 4.0),
+    "notify_attempts": ("3", 3),
+    "notify_pause_s": ("0.5", 0.5),
+    "notify_max_pause_s": ("60", 60.0),
 }
 
 WRONG = {
@@ -66,9 +73,15 @@ WRONG = {
     "log_format": ["xml"],
     "log_level": ["loud"],
     "otel": ["perhaps"],
+    "notify_private_hosts": ["10.0.0.0/8"],
+    "notify_http": ["perhaps"],
+    "notify_timeout_s": ["0", "61"],
+    "notify_attempts": ["0"],
+    "notify_pause_s": ["0"],
+    "notify_max_pause_s": ["0", "inf"],
 }
 
-FREE = {"host", "store_url"}
+FREE = {"host", "public_url", "store_url"}
 """Any text may be one; the server finds out."""
 
 
