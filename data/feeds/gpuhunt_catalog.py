@@ -144,13 +144,17 @@ def _listening() -> Iterator[list[logging.LogRecord]]:
             records.append(record)
 
     logger, listener = logging.getLogger("gpuhunt"), Listener(logging.WARNING)
-    propagate, logger.propagate = logger.propagate, False
+    before = logger.propagate, logger.level, logger.disabled
+    # Whatever a program logs: a row that is left out must not go unheard.
+    logger.propagate, logger.disabled = False, False
+    logger.setLevel(logging.WARNING)
     logger.addHandler(listener)
     try:
         yield records
     finally:
         logger.removeHandler(listener)
-        logger.propagate = propagate
+        logger.setLevel(before[1])
+        logger.propagate, logger.disabled = before[0], before[2]
 
 
 @contextmanager

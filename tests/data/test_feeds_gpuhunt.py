@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import logging
 import subprocess
 import sys
 import zipfile
@@ -204,6 +205,20 @@ def test_damage_is_refused_and_named(publish, tmp_path):
     publish("aws", *good, version="latest")
     with pytest.raises(InputError, match=r"version 'latest' names no day.*observed_at"):
         read()
+
+
+def test_a_row_left_out_is_heard_where_little_is_logged(publish, monkeypatch):
+    publish("aws", text=f"{FIELDS}\np5.48xlarge,us-east-1,55.04,8,64,8,H100,80,Fal")
+    root, own = logging.getLogger(), logging.getLogger("gpuhunt")
+    monkeypatch.setattr(own, "disabled", True)
+    before = root.level
+    root.setLevel(logging.CRITICAL)
+    try:
+        with pytest.raises(InputError, match=r"malformed row in aws .* line 2"):
+            read()
+    finally:
+        root.setLevel(before)
+    assert own.disabled
 
 
 def test_nothing_there(tmp_path, monkeypatch):
