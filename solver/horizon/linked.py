@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
 
 from data.offers import Offer
 from solver.horizon.periods import Period, Start, block_of, block_share
 from solver.instance import Caps, Instance
+from solver.joined import Added, joined
 from solver.price_tiers import alike
 from solver.program import Program, compile_program
 
@@ -47,40 +47,6 @@ class Linked:
         return values[self.starts[t] : self.starts[t] + self.blocks[t].columns]
 
 
-@dataclass
-class _Rows:
-    """Columns and rows that are added to the periods' own."""
-
-    first: int
-    cost: list[float] = field(default_factory=list)
-    high: list[float] = field(default_factory=list)
-    whole: list[bool] = field(default_factory=list)
-    kind: list[str] = field(default_factory=list)
-    key: list[tuple[int, ...]] = field(default_factory=list)
-    entries: list[tuple[int, int, float]] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    limits: list[float] = field(default_factory=list)
-
-    def column(
-        self, kind: str, key: tuple[int, ...], cost: float, high: float, *, whole: bool
-    ) -> int:
-        """Add a column with values of 0 to `high`; return its position."""
-        self.cost.append(cost)
-        self.high.append(high)
-        self.whole.append(whole)
-        self.kind.append(kind)
-        self.key.append(key)
-        return self.first + len(self.cost) - 1
-
-    def at_most(self, limit: float, name: str, entries: dict[int, float]) -> int:
-        """Add the row Σ entries ≤ limit; return its number among those added."""
-        row = len(self.names)
-        self.limits.append(limit)
-        self.entries += [(row, column, weight) for column, weight in entries.items()]
-        self.names.append(name)
-        return row
-
-
 def link(
     instances: Sequence[Instance],
     periods: Sequence[Period],
@@ -112,7 +78,7 @@ def link(
         {b.key[j][0]: start + int(j) for j in b.find("m")}
         for b, start in zip(blocks, starts, strict=False)
     ]
-    added = _Rows(starts[-1])
+    added = Added(starts[-1])
     cost = np.concatenate([b.cost for b in blocks])
     commitments: dict[tuple[int, int], int] = {}
     uses: dict[tuple[int, int], int] = {}
@@ -135,31 +101,14 @@ def link(
             _count_starts(added, offer, o, nodes, kept, periods, start)
     _limit_kept(added, offers, instances[0].caps, nodes, kept)
     _share_stock(added, offers, commitments)
-    own = block_diag([b.matrix for b in blocks], format="csr")
-    row_count = own.shape[0]
-    uses = {key: row + row_count for key, row in uses.items()}
-    at, on, weights = zip(*added.entries, strict=True) if added.entries else ((), (), ())
-    shape = (len(added.names), added.first + len(added.cost))
-    extra = coo_array((np.array(weights, dtype=float), (at, on)), shape=shape).tocsr()
-    wide = hstack([own, csr_array((row_count, len(added.cost)))])
-    count = len(added.names)
-    program = Program(
-        cost=np.concatenate([cost, added.cost]),
-        matrix=vstack([wide, extra]).tocsr(),
-        row_low=np.concatenate([*(b.row_low for b in blocks), np.full(count, -np.inf)]),
-        row_high=np.concatenate([*(b.row_high for b in blocks), added.limits]),
-        col_low=np.concatenate([*(b.col_low for b in blocks), np.zeros(len(added.cost))]),
-        col_high=np.concatenate([*(b.col_high for b in blocks), added.high]),
-        integer=np.concatenate([*(b.integer for b in blocks), np.array(added.whole, dtype=bool)]),
-        kind=np.concatenate([*(b.kind for b in blocks), np.array(added.kind, dtype=str)]),
-        key=tuple([(t, *key) for t, b in enumerate(blocks) for key in b.key] + added.key),
-        row_names=tuple([n for b in blocks for n in b.row_names] + added.names),
-    )
+    own_rows = sum(b.matrix.shape[0] for b in blocks)
+    uses = {key: row + own_rows for key, row in uses.items()}
+    program = joined(blocks, cost, added)
     return Linked(program, starts[:-1], blocks, commitments, uses, kept)
 
 
 def _commit(
-    added: _Rows,
+    added: Added,
     offer: Offer,
     o: int,
     term: int,
@@ -185,7 +134,7 @@ def _commit(
 
 
 def _share_stock(
-    added: _Rows, offers: Sequence[Offer], commitments: dict[tuple[int, int], int]
+    added: Added, offers: Sequence[Offer], commitments: dict[tuple[int, int], int]
 ) -> None:
     """Let the prices of one offer share its stock, in each of its terms."""
     for group in alike(offers):
@@ -197,7 +146,7 @@ def _share_stock(
 
 
 def _keep_on(
-    added: _Rows,
+    added: Added,
     offer: Offer,
     o: int,
     blocks: Sequence[Program],
@@ -231,7 +180,7 @@ def _nodes_of(block: Program, o: int) -> list[int]:
 
 
 def _limit_kept(
-    added: _Rows,
+    added: Added,
     offers: Sequence[Offer],
     caps: Caps,
     nodes: Sequence[dict[int, int]],
@@ -254,7 +203,7 @@ def _limit_kept(
 
 
 def _count_starts(
-    added: _Rows,
+    added: Added,
     offer: Offer,
     o: int,
     nodes: Sequence[dict[int, int]],

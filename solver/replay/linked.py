@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
 
 from solver.candidates import Candidate
 from solver.hosting import HostKey
 from solver.instance import Instance
+from solver.joined import Added, joined
 from solver.program import Program, compile_program
 from solver.replay.change import ChangeCost
 from solver.replay.path import PricePath
@@ -74,37 +74,6 @@ class _Pool:
     most: float
 
 
-@dataclass
-class _Added:
-    """Columns and rows beside those of the stretches."""
-
-    first: int
-    cost: list[float] = field(default_factory=list)
-    high: list[float] = field(default_factory=list)
-    whole: list[bool] = field(default_factory=list)
-    kind: list[str] = field(default_factory=list)
-    key: list[tuple[int, ...]] = field(default_factory=list)
-    entries: list[tuple[int, int, float]] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    limits: list[float] = field(default_factory=list)
-
-    def column(
-        self, kind: str, key: tuple[int, ...], cost: float, *, high: float, whole: bool
-    ) -> int:
-        self.cost.append(cost)
-        self.high.append(high)
-        self.whole.append(whole)
-        self.kind.append(kind)
-        self.key.append(key)
-        return self.first + len(self.cost) - 1
-
-    def at_most(self, name: str, entries: Sequence[tuple[int, float]], limit: float = 0.0) -> None:
-        row = len(self.names)
-        self.entries += [(row, column, weight) for column, weight in entries]
-        self.names.append(name)
-        self.limits.append(limit)
-
-
 class _ToldApart(Instance):
     """An instance that places replicas of each kind apart, so that pools can be counted."""
 
@@ -140,7 +109,7 @@ def link(
     total = path.total_hours
     shares = [path.hours(t) / total for t in range(len(path))]
     cost = np.concatenate([s * b.cost for s, b in zip(shares, blocks, strict=True)])
-    added = _Added(starts[-1])
+    added = Added(starts[-1])
     if change.overlap_h > 0:
         nodes = [_nodes(i, b, s) for i, b, s in zip(instances, blocks, starts, strict=False)]
         for t in range(1, len(path)):
@@ -152,9 +121,9 @@ def link(
     if least_usd is not None:
         for start, block, usd in zip(starts, blocks, least_usd, strict=False):
             bought = np.nonzero(block.cost)[0]
-            entries = [(start + int(j), -float(block.cost[j])) for j in bought]
-            added.at_most("least_cost", entries, -usd * (1 - ROUNDING))
-    return Linked(_joined(blocks, cost, added), starts[:-1], blocks, tuple(instances))
+            entries = {start + int(j): -float(block.cost[j]) for j in bought}
+            added.at_most(-usd * (1 - ROUNDING), "least_cost", entries)
+    return Linked(joined(blocks, cost, added), starts[:-1], blocks, tuple(instances))
 
 
 def _told_apart(instance: Instance) -> Instance:
@@ -183,47 +152,26 @@ def _pools(instance: Instance, block: Program, start: int) -> dict[PoolKey, _Poo
 
 
 def _define_leaving(
-    added: _Added, t: int, nodes: Sequence[dict[str, list[int]]], path: PricePath, weight: float
+    added: Added, t: int, nodes: Sequence[dict[str, list[int]]], path: PricePath, weight: float
 ) -> None:
     """d_ot ≥ m_o,t−1 − m_ot, at overlap_h·p_ot each; at the last price of what is withdrawn."""
     for number, (offer, before) in enumerate(nodes[t - 1].items()):
         usd = weight * float(path.last_prices[t][offer])
-        left = added.column("d", (number, t), usd, high=np.inf, whole=False)
+        left = added.column("d", (number, t), usd, np.inf, whole=False)
         now = nodes[t].get(offer, [])
-        added.at_most(
-            "leaving", [*((j, 1.0) for j in before), *((j, -1.0) for j in now), (left, -1.0)]
-        )
+        entries = {**dict.fromkeys(before, 1.0), **dict.fromkeys((*now, left), -1.0)}
+        added.at_most(0.0, "leaving", entries)
 
 
 def _define_changed(
-    added: _Added, t: int, pools: Sequence[dict[PoolKey, _Pool]], weight: float
+    added: Added, t: int, pools: Sequence[dict[PoolKey, _Pool]], weight: float
 ) -> None:
     """|h_qt − h_q,t−1| ≤ N·z_qt, z_qt ∈ {0, 1}."""
     none = _Pool((), 0.0)
     for number, key in enumerate(dict.fromkeys([*pools[t - 1], *pools[t]])):
         before, now = pools[t - 1].get(key, none), pools[t].get(key, none)
-        changed = added.column("z", (number, t), weight, high=1.0, whole=True)
+        changed = added.column("z", (number, t), weight, 1.0, whole=True)
         for more, less in ((now, before), (before, now)):
             if more.columns:
-                grown = [(j, 1.0) for j in more.columns] + [(j, -1.0) for j in less.columns]
-                added.at_most("changed", [*grown, (changed, -more.most)])
-
-
-def _joined(blocks: Sequence[Program], cost: NDArray[np.float64], added: _Added) -> Program:
-    own = block_diag([b.matrix for b in blocks], format="csr")
-    count, columns = len(added.names), added.first + len(added.cost)
-    at, on, weights = zip(*added.entries, strict=True) if added.entries else ((), (), ())
-    extra = coo_array((np.array(weights, dtype=float), (at, on)), shape=(count, columns)).tocsr()
-    wide = hstack([own, csr_array((own.shape[0], len(added.cost)))])
-    return Program(
-        cost=np.concatenate([cost, added.cost]),
-        matrix=vstack([wide, extra]).tocsr(),
-        row_low=np.concatenate([*(b.row_low for b in blocks), np.full(count, -np.inf)]),
-        row_high=np.concatenate([*(b.row_high for b in blocks), added.limits]),
-        col_low=np.concatenate([*(b.col_low for b in blocks), np.zeros(len(added.cost))]),
-        col_high=np.concatenate([*(b.col_high for b in blocks), added.high]),
-        integer=np.concatenate([*(b.integer for b in blocks), np.array(added.whole, dtype=bool)]),
-        kind=np.concatenate([*(b.kind for b in blocks), np.array(added.kind, dtype=str)]),
-        key=tuple([(t, *key) for t, b in enumerate(blocks) for key in b.key] + added.key),
-        row_names=tuple([n for b in blocks for n in b.row_names] + added.names),
-    )
+                grown = {**dict.fromkeys(more.columns, 1.0), **dict.fromkeys(less.columns, -1.0)}
+                added.at_most(0.0, "changed", {**grown, changed: -more.most})
