@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from api.effort_options import proof_options, worker_options
 from api.model_options import coefficients_option, measured_option
-from api.numbers import FiniteRange
-from api.sweep_options import worker_options
 
 if TYPE_CHECKING:
     from data.catalog import Catalog
@@ -50,20 +49,9 @@ _FILE = click.Path(path_type=Path)
 )
 @measured_option
 @coefficients_option
-@click.option(
-    "--gap",
-    default=1e-4,
-    show_default=True,
-    type=FiniteRange(0, 1),
-    help="Relative gap at which a fleet counts as proven; break-even prices are always exact.",
-)
-@click.option(
-    "--time-limit",
-    "time_limit_s",
-    default=60.0,
-    show_default=True,
-    type=FiniteRange(0.1, 86_400),
-    help="Seconds for each program; an offer takes about five.",
+@proof_options(
+    "Relative gap at which a fleet counts as proven; break-even prices are always exact.",
+    "Seconds for each program; an offer takes about five.",
 )
 @worker_options
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison document.")

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from api.catalog_options import CatalogFiles, catalog_options
+from api.effort_options import point_options
 from api.model_options import coefficients_option, measured_option
 from api.numbers import FiniteRange
 from api.output_files import OutputFiles, file_options
-from api.sweep_options import effort_options
 
 EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
 
@@ -63,7 +63,7 @@ OF = ("tpot_ms", "ttft_ms", "quality_loss_pct", "power_kw", "providers")
 @catalog_options
 @measured_option
 @coefficients_option
-@effort_options
+@point_options
 @click.option("--json", "as_json", is_flag=True, help="Print the frontier document.")
 @file_options
 def frontier(

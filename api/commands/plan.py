@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from api.catalog_options import CatalogFiles, catalog_options
+from api.effort_options import proof_options
 from api.model_options import coefficients_option, measured_option
 from api.numbers import FiniteRange
 
@@ -24,21 +25,7 @@ EXIT_INFEASIBLE, EXIT_UNPROVEN = 1, 3
 @catalog_options
 @measured_option
 @coefficients_option
-@click.option(
-    "--gap",
-    default=1e-4,
-    show_default=True,
-    type=FiniteRange(0, 1),
-    help="Relative gap that counts as proven.",
-)
-@click.option(
-    "--time-limit",
-    "time_limit_s",
-    default=60.0,
-    show_default=True,
-    type=FiniteRange(0.1, 86_400),
-    help="Seconds for the main program.",
-)
+@proof_options("Relative gap that counts as proven.", "Seconds for the main program.")
 @click.option(
     "--explain",
     type=click.Choice(["none", "auto", "full"]),

@@ -13,9 +13,8 @@ from api.commands.replan_modes import MODES, ONE, mode_of
 from api.commands.replan_one import replan_one
 from api.commands.replan_portfolio import portfolio_options, replan_portfolio
 from api.commands.replan_replay import Replayed, replay, replay_options
+from api.effort_options import proof_options, worker_options
 from api.model_options import coefficients_option, measured_option
-from api.numbers import FiniteRange
-from api.sweep_options import worker_options
 
 _FILE = click.Path(path_type=Path)
 
@@ -51,21 +50,7 @@ _FILES = {"offers", "add_offers", "accelerators"}
 @catalog_options
 @measured_option
 @coefficients_option
-@click.option(
-    "--gap",
-    default=1e-4,
-    show_default=True,
-    type=FiniteRange(0, 1),
-    help="Relative gap that counts as proven.",
-)
-@click.option(
-    "--time-limit",
-    "time_limit_s",
-    default=60.0,
-    show_default=True,
-    type=FiniteRange(0.1, 86_400),
-    help="Seconds for each program.",
-)
+@proof_options("Relative gap that counts as proven.", "Seconds for each program.")
 @click.option("--no-second-engine", is_flag=True, help="Do not ask CP-SAT for a bound of its own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the document.")
 @click.option(
