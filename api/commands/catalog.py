@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,9 +14,6 @@ from api.commands.catalog_refresh import refresh
 from api.commands.catalog_refreshes import export, refreshes
 from api.errors import MinfleetGroup, every_fault
 from api.output import json_option, show
-
-if TYPE_CHECKING:
-    pass
 
 FILE = click.Path(path_type=Path)
 

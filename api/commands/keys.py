@@ -45,7 +45,8 @@ def keys() -> None:
     type=click.Choice(["read", "plan", "admin"]),
     default="plan",
     show_default=True,
-    help="read: what is stored. plan: and plan, estimate, simulate. admin: and import prices.",
+    help="read: what is stored. plan: and plan, estimate, simulate, register workloads, accept "
+    "decisions. admin: and import or refresh prices, subscribe.",
 )
 @click.option(
     "--rate-per-minute",

@@ -15,7 +15,7 @@ from api.store.records import insert_new, now
 from api.store.tables import keys
 
 SCOPES = ("read", "plan", "admin")
-"""Each includes those before it: read what is stored; plan, estimate, simulate; import prices."""
+"""Each includes those before it: read what is stored; plan, register, accept; prices, notices."""
 
 PREFIX = "mf"
 

@@ -20,6 +20,7 @@ PAGES = [
     "docs/catalog.md",
     "docs/cli.md",
     "docs/comparison.md",
+    "docs/demand.md",
     "docs/deploy.md",
     "docs/examples.md",
     "docs/formulation.md",
@@ -33,10 +34,13 @@ PAGES = [
     "docs/plan.md",
     "docs/price-feeds.md",
     "docs/registered-workloads.md",
+    "docs/replanning.md",
+    "docs/replay.md",
     "docs/rest.md",
     "docs/scale.md",
     "docs/schemas.md",
     "docs/simulation.md",
+    "docs/stories.md",
     "docs/workload.md",
 ]
 
