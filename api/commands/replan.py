@@ -98,8 +98,8 @@ def replan(**given: Any) -> None:
     \b
     minfleet replan --due
 
-    Exit status: 0 decided, 1 proven that no fleet serves it, 2 bad input, 3 no proof in time, or with
-    --due no decision about some workload.
+    Exit status: 0 decided, 1 proven that no fleet serves it, 2 bad input, 3 no proof in time; with
+    --due 3 where a workload came to no decision.
     """  # noqa: D301 - click reads the escaped \b
     mode = mode_of(click.get_current_context())
     taken = {*(MODES[mode] if mode else ONE), "files"} - _FILES

@@ -14,10 +14,11 @@ from api.page.ask import Asker, RefusedError, refused, service
 from api.service.problems import ProblemError
 from api.service.replanning import request_body
 from api.service.service import Wish
-from api.store.decisions import NotAcceptableError, StoredDecision
+from api.store.decisions import NotAcceptableError, StoredDecision, waits
 from api.store.keys import Key
 from api.store.refreshes import NoRefreshError, NotHeldError
 from api.store.registered import REPLANNING, Registered, new_replanning
+from api.store.store import Store
 from data.errors import MinfleetError
 from data.models import reference_name
 
@@ -53,18 +54,21 @@ async def workloads(asker: Asker) -> list[dict[str, Any]]:
 
     def work() -> list[dict[str, Any]]:
         found = store.registered.list(MOST_WORKLOADS)
-        last = {w.name: store.decisions.list(1, workload=w.name) for w in found}
-        return [_entry(w, last[w.name][0] if last[w.name] else None) for w in found]
+        return [_entry(w, _last(store, w.name), store.decisions.standing(w.name)) for w in found]
 
     return await _asked(work)
 
 
-def _entry(found: Registered, last: StoredDecision | None) -> dict[str, Any]:
-    document = {} if last is None else last.document
-    cost = (document.get("current") or {}).get("cost_per_hour_usd")
-    if last is not None and last.accepted_at is not None:  # its proposal runs now
-        cost = (document.get("proposed") or {}).get("cost_per_hour_usd")
-    open_proposal = last is not None and document.get("proposed") and last.accepted_at is None
+def _last(store: Store, name: str) -> StoredDecision | None:
+    return next(iter(store.decisions.list(1, workload=name)), None)
+
+
+def _entry(
+    found: Registered, last: StoredDecision | None, standing: StoredDecision | None
+) -> dict[str, Any]:
+    document = {} if standing is None else standing.to_dict()
+    runs = "current" if document.get("accepted_at") is None else "proposed"
+    cost = (document.get(runs) or {}).get("cost_per_hour_usd")
     return {
         "name": found.name,
         "model": reference_name(found.workload["model"])[:400],
@@ -74,7 +78,7 @@ def _entry(found: Registered, last: StoredDecision | None) -> dict[str, Any]:
         "cost_per_hour_usd": cost,
         "outcome": None if last is None else last.outcome,
         "decided_at": None if last is None else last.created_at.isoformat(),
-        "proposed": bool(open_proposal),
+        "proposed": waits(document or None, found.revision),
     }
 
 

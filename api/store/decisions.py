@@ -60,6 +60,24 @@ class StoredDecision:
         return {**self.document, "accepted_at": at, "accepted_by": self.accepted_by}
 
 
+def waits(decision: Mapping[str, Any] | None, revision: int) -> bool:
+    """Whether the decision that holds proposes what can be accepted.
+
+    Parameters
+    ----------
+    decision
+        Of `Decisions.standing`, as `StoredDecision.to_dict` gives it.
+    revision
+        Of the workload now.
+    """
+    return (
+        decision is not None
+        and decision["proposed"] is not None
+        and decision["accepted_at"] is None
+        and decision["revision"] == revision
+    )
+
+
 class NotAcceptableError(Exception):
     """A decision cannot be accepted; the argument is a sentence that says why."""
 
@@ -107,6 +125,15 @@ class Decisions:
             return [_read(row) for row in connection.execute(query).all()]
 
         return self._database.read(work)
+
+    def standing(self, workload: str) -> StoredDecision | None:
+        """Return the decision on a workload that holds: the latest that came to one."""
+        query = select(decisions).where(
+            decisions.c.workload == workload, decisions.c.outcome != "failed"
+        )
+        query = query.order_by(decisions.c.number.desc()).limit(1)
+        row = self._database.read(lambda c: c.execute(query).first())
+        return None if row is None else _read(row)
 
     def of_jobs(self, job_ids: Collection[str]) -> Sequence[StoredDecision]:
         """Return what jobs decided, the oldest first."""

@@ -18,6 +18,7 @@ from api.page.frame import admitted, fault_box, frame
 from api.page.show.decision import decision_details, decision_head
 from api.page.show.html import link, links, moment, tag, text
 from api.page.show.workloads import history_table, schedule_words, workload_table
+from api.store.decisions import waits
 from api.store.records import now
 from api.store.registered import Registered
 from data.models import reference_name
@@ -122,16 +123,8 @@ def _buttons(
     if found is None:
         return
     newest = next((d for d in decisions if d["outcome"] != "failed"), None)
-    open_proposal = (
-        shown is not None
-        and newest is not None
-        and shown["id"] == newest["id"]
-        and shown["proposed"] is not None
-        and shown["accepted_at"] is None
-    )
-    if open_proposal:
-        assert shown is not None
-        decision_id = str(shown["id"])
+    if newest is not None and newest is shown and waits(newest, found.revision):
+        decision_id = str(newest["id"])
         accept = ui.button("Accept the proposal", icon="check", color=None).classes("main-button")
         accept.props("unelevated no-caps")
         accept.on_click(lambda: run(accept, ask_fleet.accept(asker, decision_id)))

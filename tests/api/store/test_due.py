@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from api.store.catalogs import as_stored
-from api.store.decisions import NotAcceptableError, store_decision
+from api.store.decisions import NotAcceptableError, store_decision, waits
 from api.store.due import DueWorkloads
 from api.store.queue import Queue
 from api.store.registered import Content, ExpectationError, newest_catalog
@@ -364,6 +364,27 @@ def test_only_the_last_word_can_be_accepted(store, plan_of):
     with pytest.raises(NotAcceptableError, match="proposes no other fleet"):
         store.decisions.accept(made[1]["id"], None)
     assert store.decisions.accept("decision-none", None) is None
+
+
+def test_what_waits_for_acceptance_is_what_can_be_accepted(store, plan_of):
+    """A failed run between hides no proposal; a change of the workload ends it."""
+    put(store)
+    set_due(store, "chat")
+    store.due.claim(LIMIT)
+    (made,) = worked_off(store, "switch", plan_of())
+    set_due(store, "chat")
+    store.due.claim(LIMIT)
+    for owner in ("server-a", "server-b"):
+        assert store.queue(owner).claim() is not None
+        store.queue("server-c").take_over([owner], why="the server that ran it died")
+    assert store.decisions.list(1)[0].outcome == "failed"
+    standing = store.decisions.standing("chat")
+    assert standing.id == made["id"]
+    assert waits(standing.to_dict(), revision=1)
+    assert not waits(standing.to_dict(), revision=2)
+    accepted = store.decisions.accept(made["id"], None)
+    assert not waits(accepted.to_dict(), revision=1)
+    assert store.decisions.standing("nothing") is None
 
 
 def test_accepting_at_once_is_done_once(store, plan_of):
