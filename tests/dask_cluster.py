@@ -29,10 +29,23 @@ class DaskCluster:
         port = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
         self.scheduler = self._start("dask_scheduler", *port, "--scheduler-file", str(self.file))
         self._until(self.file.exists)
+        self.workers: list[subprocess.Popen[bytes]] = []
+        for _ in range(workers):
+            self.add_worker()
+
+    def add_worker(self) -> None:
+        """Start one more worker."""
         name = ("--scheduler-file", str(self.file), "--host", "127.0.0.1")
         lean = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--memory-limit", "0")
-        place = ("--local-directory", str(folder))
-        self.workers = [self._start("dask_worker", *name, *lean, *place) for _ in range(workers)]
+        place = ("--local-directory", str(self.folder))
+        self.workers.append(self._start("dask_worker", *name, *lean, *place))
+
+    def wait_for_workers(self, count: int) -> None:
+        """Wait until so many workers are there."""
+        from distributed import Client
+
+        with Client(scheduler_file=str(self.file)) as client:
+            client.wait_for_workers(count, timeout=WAIT_S)
 
     def _start(self, what: str, *options: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"}
@@ -59,10 +72,11 @@ class DaskCluster:
 
         return str(json.loads(self.file.read_text())["address"])
 
-    def kill_worker(self, number: int) -> None:
-        """End a worker at once, without a word."""
-        self.workers[number].send_signal(signal.SIGKILL)
-        self.workers[number].wait()
+    def kill_worker(self) -> None:
+        """End the oldest worker at once, without a word."""
+        oldest = self.workers.pop(0)
+        oldest.send_signal(signal.SIGKILL)
+        oldest.wait()
 
     def said(self) -> str:
         """Return what scheduler and workers wrote."""

@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Any, Generic
 
 from data.errors import EngineError
-from solver.crew.local import Processes, cores
+from solver.crew.cores import usable_cores
+from solver.crew.local import Processes
 from solver.crew.team import Team, WorkerLostError
 from solver.crew.work import Ground, Refused, Result, Task, Work
 
@@ -71,7 +72,7 @@ class Crew(Generic[Ground, Task, Result]):
         dask: str | None = None,
     ) -> None:
         self.work, self.ground = work, ground
-        self.jobs = cores() if jobs is None else jobs
+        self.jobs = usable_cores() if jobs is None else jobs
         self.solved = 0
         self._spent_s = 0.0
         self._team: Team | None = None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import os
 import signal
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -15,13 +13,6 @@ from solver.crew.team import WorkerLostError
 from solver.crew.work import Work, solve_batch
 
 Sent = Future[list[Any]]
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    with contextlib.suppress(AttributeError):  # where a system does not say
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Processes:

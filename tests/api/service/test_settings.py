@@ -11,6 +11,8 @@ from api.cli import main
 from api.service.settings import Settings, load_settings
 from api.store.store import Store
 from data.errors import InputError
+from solver.crew.crew import Crew
+from solver.sweep.point import AT_POINTS
 
 WORKING = {
     "host": ("::1", "::1"),
@@ -176,9 +178,10 @@ def test_a_store_that_another_server_has(tmp_path):
 def test_as_many_workers_as_the_container_may_use(monkeypatch, tmp_path, quota, most):
     """Not as many as the machine has, of which a container may get a small part."""
     (tmp_path / "cpu.max").write_text(quota)
-    monkeypatch.setattr("api.service.settings.CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr("solver.crew.cores.CPU_QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(64)), raising=False)
     assert load_settings().workers == most
+    assert Crew(AT_POINTS, None).jobs == most
 
 
 def test_options_go_over_the_environment(monkeypatch):
